@@ -1,0 +1,1 @@
+"""What teachers know, and where it is kept: cards, backends, signals, the cache. No Ray here."""
