@@ -85,7 +85,9 @@ def _prepare(name: str, column: np.ndarray) -> tuple[bytes, Sequence[bytes]]:
         texts = []
         for value in column.tolist():
             if not isinstance(value, str):
-                raise DataError("An input column mixes text with something else.", found=type(value).__name__, where=name)
+                raise DataError(
+                    "An input column mixes text with something else.", found=type(value).__name__, where=name
+                )
             texts.append(value.encode())
         return f"{name}\0text\0".encode(), texts
     if column.dtype.kind not in "biuf":

@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class SignalRequest:
-    """One signal wanted of a teacher. `name` is the signal ('logits'), `layer` a dotted module path where it needs one."""
+    """One signal wanted of a teacher. `name` is the signal ('logits'), `layer` a dotted module path if it needs one."""
 
     name: str = "logits"
     layer: str | None = None
