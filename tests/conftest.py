@@ -33,7 +33,9 @@ def _descendants() -> dict[tuple[int, float], str]:
     found = {}
     for process in psutil.Process().children(recursive=True):
         try:
-            found[process.pid, process.create_time()] = " ".join(process.cmdline()[:4])
+            command = " ".join(process.cmdline()[:4])
+            if "multiprocessing.resource_tracker" not in command:  # lives as long as its parent, by design
+                found[process.pid, process.create_time()] = command
         except psutil.Error:
             continue
     return found
