@@ -96,7 +96,7 @@ def side_by_side(contestants: Mapping[str, Callable[[], object]], *, rounds: int
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(-warmup, rounds):
-        order = list(contestants) if number % 2 == 0 else list(reversed(contestants))
+        order = list(contestants) if number % 2 == 0 else list(contestants)[::-1]
         for name in order:
             start = time.perf_counter()
             contestants[name]()

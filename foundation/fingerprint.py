@@ -23,7 +23,11 @@ _CHUNK_BYTES = 4 << 20
 def canonical_json(value: object) -> bytes:
     """Returns the one JSON text of `value` as bytes. Raises `DataError` for NaN, infinities and non-JSON types."""
     _refuse_unstable(value, "$")
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError("A fingerprint takes valid Unicode only.", found=ascii(error.object[error.start])) from error
 
 
 def fingerprint(value: object) -> str:
