@@ -1,0 +1,36 @@
+"""A multilayer perceptron: the flattened input, hidden layers, one score per class."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import nn
+
+from foundation.model import PluginOptions
+from pipelines.student import StudentSpec
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "silu": nn.SiLU}
+
+
+class Options(PluginOptions):
+    """Multilayer perceptron. Input width and number of classes come from the data.
+
+    hidden: widths of the hidden layers; an empty list is a linear model.
+    activation: after every hidden layer.
+    """
+
+    kind: Literal["mlp"] = "mlp"
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (64,)
+    activation: Literal["relu", "gelu", "tanh", "silu"] = "relu"
+
+
+def build(options: Options, spec: StudentSpec) -> nn.Module:
+    """Returns the network; inputs [B, ...] are flattened to [B, D] when they have more than one dimension."""
+    layers: list[nn.Module] = [nn.Flatten()] if len(spec.input_shape) != 1 else []
+    width = prod(spec.input_shape)
+    for size in options.hidden:
+        layers += [nn.Linear(width, size), _ACTIVATIONS[options.activation]()]
+        width = size
+    return nn.Sequential(*layers, nn.Linear(width, len(spec.classes)))
