@@ -151,8 +151,8 @@ def command(
     measure: Callable[[argparse.Namespace], Sequence[Row]],
     *,
     arguments: Callable[[argparse.ArgumentParser], object] | None = None,
-) -> Callable[[Sequence[str] | None], int]:
-    """Returns a `main(argv)` for a benchmark. Progress goes to stderr, the result alone to stdout."""
+) -> Callable[..., int]:
+    """Returns a `main(argv=None)` for a benchmark. Progress goes to stderr, the result alone to stdout."""
 
     def main(argv: Sequence[str] | None = None) -> int:
         parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")

@@ -71,10 +71,10 @@ def no_process_is_left(recorded_processes: dict[tuple[int, float], str]) -> Iter
 @pytest.fixture(scope="session")
 def ray_session(recorded_processes: dict[tuple[int, float], str], no_process_is_left: None) -> Iterator[Any]:
     """A local cluster for all tests marked `ray`, started the way a run starts its own."""
+    from orchestrator.cluster.config import ClusterConfig
     from orchestrator.cluster.session import Session
 
-    session = Session.for_tests() if hasattr(Session, "for_tests") else Session()
-    with session:
+    with Session(ClusterConfig(num_cpus=4, object_store_mb=120), namespace="tests") as session:
         recorded_processes.update(_descendants())
         yield session
         recorded_processes.update(_descendants())
