@@ -7,7 +7,7 @@ called: it would end every cluster of the machine. The session knows nothing of 
 Security: Ray's control ports listen on all interfaces even for a local cluster (seen with 2.60), and whoever reaches
 them runs code. A private cluster therefore runs in token mode, with a fresh token in a file that only this user can
 read; `RAY_AUTH_MODE` is set explicitly because Ray's default differs between versions and start paths. A value that
-the user has set stays: Ray reads it once, when it is first imported, which may have been long ago.
+the user has set stays.
 """
 
 from __future__ import annotations
@@ -188,6 +188,7 @@ class Session:
             import ray
 
             logging.getLogger("ray").setLevel(logging.ERROR)
+            _read_settings_again()
             ray.init(**self._arguments())
         except BaseException as error:
             self._failure = error
@@ -209,6 +210,14 @@ class Session:
             "dashboard_host": "127.0.0.1",
             "_temp_dir": str(self.temp_dir),
         }
+
+
+def _read_settings_again() -> None:
+    # Ray reads mode and token once per process; it may have been imported, or used with another token, long ago.
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _usable_cpus() -> set[int]:
