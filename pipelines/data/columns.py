@@ -37,8 +37,10 @@ def require(wanted: Iterable[str], known: Iterable[str], where: object) -> None:
 
 
 def from_arrow(table: pa.Table, where: object) -> Table:
-    """Returns the columns of an Arrow table as numpy. Raises `DataError` on types that aren't numbers, text or lists."""
-    return {name: _array(table.column(name).combine_chunks(), f"column {name!r} of {where}") for name in table.schema.names}
+    """Returns the columns of an Arrow table as numpy. Raises `DataError` on anything but numbers, text, lists."""
+    return {
+        name: _array(table.column(name).combine_chunks(), f"column {name!r} of {where}") for name in table.schema.names
+    }
 
 
 def _array(column: Any, where: str) -> np.ndarray:
@@ -113,7 +115,9 @@ def input_column(name: str, column: np.ndarray, ids_N: np.ndarray) -> np.ndarray
         )
     with np.errstate(over="ignore"):
         values_N = column.astype(np.float32) + np.float32(0.0)
-    good_N = np.isfinite(values_N.reshape(len(values_N), -1)).all(axis=1) if values_N.size else np.ones(len(column), bool)
+    good_N = (
+        np.isfinite(values_N.reshape(len(values_N), -1)).all(axis=1) if values_N.size else np.ones(len(column), bool)
+    )
     if not good_N.all():
         rows = np.flatnonzero(~good_N)
         raise DataError(
@@ -132,7 +136,9 @@ def texts(name: str, column: np.ndarray) -> np.ndarray:
     Integers, and floats that are whole (files turn integers with nulls into floats), become their digits.
     """
     if column.ndim != 1:
-        raise DataError("This column has to hold one value per row.", found=f"shape {column.shape}", where=f"column {name!r}")
+        raise DataError(
+            "This column has to hold one value per row.", found=f"shape {column.shape}", where=f"column {name!r}"
+        )
     return _objects([_as_text(name, value) for value in column.tolist()])
 
 

@@ -5,22 +5,15 @@ Only the shape of the configuration is checked here; whether the columns and val
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from foundation.model import PluginOptions, StrictModel
 from foundation.plugin_field import PluginField
+from teachers.names import ClassName
 
 ALL = "all"  # the row set that always exists
-
-
-def _text(value: Any) -> Any:
-    """Class names and split values are text; a bare integer in YAML means its digits."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Name = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 
 
 class SplitColumn(StrictModel):
@@ -36,7 +29,7 @@ class RowSet(StrictModel):
     rows without one only.
     """
 
-    values: tuple[Name, ...] | None = Field(default=None, min_length=1)
+    values: tuple[ClassName, ...] | None = Field(default=None, min_length=1)
     labelled: bool | None = None
 
 
@@ -53,7 +46,7 @@ class DataConfig(StrictModel):
     label: str | None = None
     id: str | None = None
     side: tuple[str, ...] = ()
-    classes: tuple[Name, ...] = Field(min_length=2)
+    classes: tuple[ClassName, ...] = Field(min_length=2)
     split: SplitColumn | None = None
     splits: dict[str, RowSet] = Field(default_factory=dict)
     disjoint: tuple[tuple[str, ...], ...] = ()

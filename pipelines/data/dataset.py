@@ -106,7 +106,7 @@ class Dataset:
                     raise DataError(
                         f"Row sets {first!r} and {second!r} share content.",
                         expected="no row of one with the inputs of a row of the other",
-                        found=f"{len(shared)} shared, e.g. ids {self.ids[a]} and {self.ids[b]} ({to_hex(shared[:1])[0]})",
+                        found=f"{len(shared)} shared, e.g. ids {self.ids[a]} and {self.ids[b]}",
                         where="data.disjoint",
                         next_step="put equal rows into one part of the split column",
                     )
@@ -134,7 +134,9 @@ class Dataset:
         order = sorted(range(len(rows)), key=lambda i: (hexes[i], labels_N[rows[i]]))
         rows = rows[np.array(order, dtype=np.int64)]
         labels = np.array(labels_N[rows].tolist(), dtype=str)
-        return LabelledRows(self.take(rows), labels, digest(to_bytes(self.keys[rows]) + canonical_json(labels.tolist())))
+        return LabelledRows(
+            self.take(rows), labels, digest(to_bytes(self.keys[rows]) + canonical_json(labels.tolist()))
+        )
 
     def _row_sets(self, table: Table) -> dict[str, np.ndarray]:
         values_N = texts(self._config.split.column, table[self._config.split.column]) if self._config.split else None

@@ -24,7 +24,7 @@ class Options(PluginOptions):
 
 
 def read(options: Options, base_dir: Path, columns: tuple[str, ...]) -> Table:
-    """Returns the wanted columns, each [N, ...]. Raises `DataError` for a missing file, a broken one, missing columns."""
+    """Returns the wanted columns, each [N, ...]. Raises `DataError` for missing or broken files, missing columns."""
     path = base_dir / options.path
     if not path.is_file():
         raise DataError("The data file is missing.", expected=options.path, where="data.source.path")
