@@ -151,7 +151,7 @@ class Dispatcher:
         for pool in self._pools.values():
             if not pool.ended:
                 self._assign(pool)
-                self._release(pool)
+                self._release(pool, now)
         self._rotate(now)
         self._start(now)
         decisions, self._out = self._out, []
@@ -173,10 +173,11 @@ class Dispatcher:
             return False
         return not actor.in_flight or not (work.suspect or any(held.suspect for held in actor.in_flight))
 
-    def _release(self, pool: Pool) -> None:
+    def _release(self, pool: Pool, now: float) -> None:
         for actor in list(pool.actors.values()):
             if not actor.in_flight and (actor.draining or (actor.is_ready and not pool.queue)):
                 self._stop(pool, actor)
+                pool.waiting_since = now  # its turn is over: it queues up behind those that wait already
         if not pool.busy():
             for actor in list(pool.actors.values()):
                 self._stop(pool, actor)
