@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def command(*arguments: str | Path) -> list[str]:
     """The command line that runs raydistill with this interpreter, installed or not."""
-    start = "import sys; from orchestrator.cli import main; sys.exit(main())"
+    start = "from orchestrator.cli.main import entry; entry()"
     return [sys.executable, "-c", start, *map(str, arguments)]
 
 
