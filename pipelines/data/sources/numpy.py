@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +36,7 @@ def read(options: Options, base_dir: Path, columns: tuple[str, ...]) -> Table:
         with loaded:
             require(columns, loaded.files, options.path)
             return {name: _with_nulls(loaded[name]) for name in columns}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             "The numpy file can't be read.",
             found=str(error)[:200],
