@@ -25,6 +25,7 @@ from pipelines.objective import Objective, needs_teachers
 from pipelines.objective_config import ObjectiveConfig
 from pipelines.optimizers import FlatParameters, Optimizer, learning_rate
 from pipelines.order import ORDER_VERSION, Stream, rank_slice
+from pipelines.randomness import seeded
 from pipelines.signal_source import control
 from pipelines.step import Alone, Batch, Communicator, Stepper
 from pipelines.student import make_student
@@ -146,10 +147,9 @@ class Loop:
         batches = {name: self._streams[name].epoch(self.epoch, self.steps) for name in self._fed}
         self.student.train()
         done: list[dict[str, tuple[Tensor, float]]] = []
-        with torch.random.fork_rng(devices=[]):
+        # Dropout is a function of where an epoch was entered, so that a run resumed there draws the same.
+        with seeded(self._noise_seed(), self._device):
             for index in range(self._done, stop):
-                if index == self._done:  # dropout: a function of where we are, so that a resumed run draws the same
-                    torch.manual_seed(self._noise_seed())
                 batch = self._batch({name: batches[name][index] for name in self._fed})
                 done.append(self._stepper.step(batch, self._lr(self.step), self.step + 1, self._communicator))
                 self.step += 1
@@ -198,8 +198,8 @@ class Loop:
         lengths = {name: len(part) for name, part in mine.items()}
         joined = torch.from_numpy(np.concatenate(list(mine.values()))).to(self._device)
         sizes = list(lengths.values())
-        positions = dict(zip(mine, joined.split(sizes), strict=True))
-        labels = dict(zip(mine, self._labels.index_select(0, joined).split(sizes), strict=True))
+        positions = dict(zip(mine, torch.split_with_sizes(joined, sizes), strict=True))
+        labels = dict(zip(mine, torch.split_with_sizes(self._labels.index_select(0, joined), sizes), strict=True))
         inputs = self._inputs.index_select(0, joined)
         return Batch(inputs, lengths, positions, labels, {name: len(part) for name, part in global_positions.items()})
 

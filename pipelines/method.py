@@ -34,6 +34,10 @@ LogitLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 # Finite on purpose: -inf turns 0 * (-inf + inf) into NaN. exp(-1e30) is exactly 0 in every float type we compute in.
 ABSENT = -1e30
 
+# On a CPU torch's softmax over a short last dimension runs element by element; over a strided one it is vectorised
+# (7 x 128 rows of 10 classes: 86 us against 9 us with the copy). Long rows are vectorised either way.
+FEW_CLASSES = 64
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -50,4 +54,7 @@ def masked_log_softmax(logits: Tensor, class_mask: Tensor) -> Tensor:
     """
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
-    return torch.log_softmax(torch.where(class_mask, logits, ABSENT), dim=-1)
+    known = torch.where(class_mask, logits, ABSENT)
+    if known.shape[-1] > FEW_CLASSES or known.device.type != "cpu":
+        return torch.log_softmax(known, dim=-1)
+    return torch.log_softmax(known.transpose(-1, -2).contiguous(), dim=-2).transpose(-1, -2)

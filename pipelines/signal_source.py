@@ -7,7 +7,6 @@ columns are put into the order of the data's classes, unknown ones are masked. T
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -68,20 +67,15 @@ class LiveSource:
         return LiveSource({name: self._teachers[name] for name in names}, self._rows, self._classes, self._device)
 
 
-@dataclass(frozen=True)
 class ShuffledSource:
     """Control: every row gets the teachers' answer for another row of `positions_M`, drawn once from `seed`."""
 
-    inner: SignalSource
-    positions_M: Tensor
-    seed: int
-
-    def __post_init__(self) -> None:
-        order = permutation(self.seed, 0, len(self.positions_M), "control:shuffled")
-        device = self.positions_M.device
-        swap_N = torch.arange(int(self.positions_M.max()) + 1 if len(self.positions_M) else 0, device=device)
-        swap_N[self.positions_M] = self.positions_M[torch.from_numpy(order).to(device)]
-        object.__setattr__(self, "_swap_N", swap_N)
+    def __init__(self, inner: SignalSource, positions_M: Tensor, seed: int) -> None:
+        self.inner, self._positions_M, self._seed = inner, positions_M, seed
+        order = permutation(seed, 0, len(positions_M), "control:shuffled")
+        device = positions_M.device
+        self._swap_N = torch.arange(int(positions_M.max()) + 1 if len(positions_M) else 0, device=device)
+        self._swap_N[positions_M] = positions_M[torch.from_numpy(order).to(device)]
 
     @property
     def teachers(self) -> tuple[str, ...]:
@@ -96,12 +90,12 @@ class ShuffledSource:
         return self.inner.complete
 
     def logits(self, positions_B: Tensor) -> TeacherLogits:
-        swap_N: Tensor = getattr(self, "_swap_N")
-        return self.inner.logits(swap_N[positions_B])
+        return self.inner.logits(self._swap_N.index_select(0, positions_B))
 
     def bind(self, rows_M: Tensor, teachers: Sequence[int]) -> ShuffledSource:
         # Any row of the pool may be asked for in place of a bound one.
-        return replace(self, inner=self.inner.bind(torch.cat([self.positions_M, rows_M]), teachers))
+        inner = self.inner.bind(torch.cat([self._positions_M, rows_M]), teachers)
+        return ShuffledSource(inner, self._positions_M, self._seed)
 
 
 class ConstantSource:

@@ -73,7 +73,7 @@ class Stepper:
     def step(self, batch: Batch, lr: float, count: int, communicator: Communicator) -> dict[str, tuple[Tensor, float]]:
         """Moves the parameters; returns per term this worker's sum of losses and the global number of rows."""
         logits = self._student(batch.inputs)
-        parts = dict(zip(batch.lengths, logits.split(list(batch.lengths.values())), strict=True))
+        parts = dict(zip(batch.lengths, torch.split_with_sizes(logits, list(batch.lengths.values())), strict=True))
         sums = self._objective.sums(parts, batch.positions, batch.labels)
         counts = self._counts(sums, batch, communicator)
         outputs, scales = [], []

@@ -19,6 +19,7 @@ from torch import nn
 from foundation import registry
 from foundation.errors import ConfigError
 from foundation.model import PluginOptions
+from pipelines.randomness import seeded
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,7 @@ def make_student(options: PluginOptions, spec: StudentSpec, seed: int) -> nn.Mod
 
     Raises `ConfigError` when it doesn't give one output per class for one row.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         student: nn.Module = registry.load("student", options.kind).build(options, spec)
     was_training = student.training
     student.eval()

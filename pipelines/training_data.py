@@ -1,4 +1,4 @@
-"""What a training needs of the data, as tensors: inputs, labels, row sets, groups, and where teacher signals come from."""
+"""What a training needs of the data, as tensors: inputs, labels, row sets, groups; and the source of signals."""
 
 from __future__ import annotations
 
