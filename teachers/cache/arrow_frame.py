@@ -4,9 +4,9 @@ Any Arrow library reads such a file. Here no Arrow parser runs when labels are r
 body (magic, schema, batch metadata, footer) is a pure function of the schema and the number of rows, so a reader
 compares those bytes with the regenerated ones and takes plain views at known offsets.
 
-Arrow itself aligns bodies to 64 bytes at most. So pyarrow writes the messages once, for one row; then the inline
-int64 structs in its flatbuffers (row counts, buffer offsets, body length, the footer's block) are set to ours and the
-batch metadata is padded with zeros up to the page. Format: https://arrow.apache.org/docs/format/Columnar.html
+The messages are written by `flatbuffer.py` and not by an Arrow library: libraries align bodies to 64 bytes at most,
+and their metadata bytes change from version to version. The batch metadata is padded with zeros up to the page.
+Format: https://arrow.apache.org/docs/format/Columnar.html, Schema.fbs, Message.fbs, File.fbs
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from functools import lru_cache
 import numpy as np
 
 from foundation.errors import FormatError
+from teachers.cache.flatbuffer import Built, Number, Structs, Table, Value, build
 
 PAGE = 4096
 _MAGIC = b"ARROW1\x00\x00"
 _MARK = b"\xff\xff\xff\xff"
 _END = _MARK + b"\x00\x00\x00\x00"
+_VERSION = Number("h", 4)  # metadata version 5
 
 
 @dataclass(frozen=True)
@@ -52,24 +54,14 @@ class ShardSchema:
 
 @dataclass(frozen=True)
 class Frame:
-    """What surrounds the bodies of one shard: its first and last bytes, where each body starts, the whole size."""
+    """What surrounds the bodies of one shard: its first and last bytes, where each body starts, the whole size, and
+    where the header says how many rows there are."""
 
     header: bytes
     trailer: bytes
     offsets: tuple[int, ...]
     size: int
-
-
-@dataclass(frozen=True)
-class _Template:
-    head: bytes  # magic and schema message
-    batch: bytearray  # flatbuffer of the batch message
-    footer: bytearray  # flatbuffer of the footer
-    length_at: int  # positions of the int64s that are set per frame
-    nodes_at: int
-    buffers_at: int
-    body_at: int
-    block_at: int
+    rows_at: int
 
 
 def frame(schema: ShardSchema, rows: int) -> Frame:
@@ -81,8 +73,7 @@ def frame(schema: ShardSchema, rows: int) -> Frame:
 
 def rows_in(schema: ShardSchema, data: memoryview) -> int:
     """Returns the row count that the header of a shard claims. Compare the whole frame before trusting anything."""
-    template = _template(schema)
-    at = len(template.head) + 8 + template.length_at
+    at = frame(schema, 1).rows_at
     if len(data) < at + 8:
         raise FormatError("A shard is too short to hold a header.", expected=f"over {at + 8} bytes", found=len(data))
     rows: int = struct.unpack_from("<q", data, at)[0]
@@ -117,90 +108,53 @@ def assemble(schema: ShardSchema, columns: dict[str, np.ndarray]) -> bytes:
 
 @lru_cache(maxsize=512)
 def _frame(schema: ShardSchema, rows: int) -> Frame:
-    template = _template(schema)
-    batch, footer = bytearray(template.batch), bytearray(template.footer)
-    body_start = _page(len(template.head) + 8 + len(batch))
-    nodes, buffers, offsets, end = [], [], [], 0
+    nodes, buffers, starts, end = [], [], [], 0
     for column in schema.columns:
-        nodes += [rows] + ([rows * column.width] if column.width else [])
+        nodes += [(rows, 0)] + ([(rows * column.width, 0)] if column.width else [])
         empty = 2 if column.width else 1  # validity of the list and of its items: absent
         buffers += [(end, 0)] * empty + [(end, rows * column.row_bytes)]
-        offsets.append(body_start + end)
+        starts.append(end)
         end = _page(end + rows * column.row_bytes)
-    struct.pack_into("<q", batch, template.length_at, rows)
-    for index, count in enumerate(nodes):
-        struct.pack_into("<qq", batch, template.nodes_at + 16 * index, count, 0)
-    for index, (start, length) in enumerate(buffers):
-        struct.pack_into("<qq", batch, template.buffers_at + 16 * index, start, length)
-    struct.pack_into("<q", batch, template.body_at, end)
-    metadata = body_start - len(template.head) - 8
-    header = template.head + _MARK + struct.pack("<i", metadata) + bytes(batch).ljust(metadata, b"\0")
-    struct.pack_into("<qi4xq", footer, template.block_at, len(template.head), metadata + 8, end)
-    trailer = _END + bytes(footer) + struct.pack("<i", len(footer)) + _MAGIC[:6]
-    return Frame(header, trailer, tuple(offsets), body_start + end + len(trailer))
+    head, batch = _head(schema), _batch(rows, tuple(nodes), tuple(buffers), end)
+    body_start = _page(len(head) + 8 + len(batch.data))
+    metadata = body_start - len(head) - 8
+    header = head + _MARK + struct.pack("<i", metadata) + batch.data.ljust(metadata, b"\0")
+    block = Structs("<qi4xq", ((len(head), metadata + 8, end),))
+    footer = build(Table({0: _VERSION, 1: _schema(schema), 2: Structs("<qi4xq", ()), 3: block})).data
+    trailer = _END + footer + struct.pack("<i", len(footer)) + _MAGIC[:6]
+    offsets = tuple(body_start + start for start in starts)
+    return Frame(header, trailer, offsets, body_start + end + len(trailer), len(head) + 8 + batch.marks["rows"])
 
 
 @lru_cache(maxsize=64)
-def _template(schema: ShardSchema) -> _Template:
-    data = _written_by_pyarrow(schema)
-    (schema_length,) = struct.unpack_from("<i", data, 12)
-    head = data[: 16 + schema_length]
-    (batch_length,) = struct.unpack_from("<i", data, len(head) + 4)
-    batch = bytearray(data[len(head) + 8 : len(head) + 8 + batch_length])
-    (footer_length,) = struct.unpack_from("<i", data, len(data) - 10)
-    footer = bytearray(data[len(data) - 10 - footer_length : len(data) - 10])
-    message = _table(batch, 0)
-    record_batch = _follow(batch, message[2])
-    fields = _table_at(batch, record_batch)
-    return _Template(
-        head=head,
-        batch=batch,
-        footer=footer,
-        length_at=fields[0],
-        nodes_at=_follow(batch, fields[1]) + 4,
-        buffers_at=_follow(batch, fields[2]) + 4,
-        body_at=message[3],
-        block_at=_follow(footer, _table(footer, 0)[3]) + 4,
-    )
+def _head(schema: ShardSchema) -> bytes:
+    message = build(Table({0: _VERSION, 1: Number("B", 1), 2: _schema(schema), 3: Number("q", 0)})).data
+    return _MAGIC + _MARK + struct.pack("<i", len(message)) + message
 
 
-def _written_by_pyarrow(schema: ShardSchema) -> bytes:
-    import pyarrow as pa  # only the two dozen bytes of metadata need it
+def _batch(rows: int, nodes: tuple[tuple[int, ...], ...], buffers: tuple[tuple[int, ...], ...], end: int) -> Built:
+    record = Table({0: Number("q", rows, mark="rows"), 1: Structs("<qq", nodes), 2: Structs("<qq", buffers)})
+    return build(Table({0: _VERSION, 1: Number("B", 3), 2: record, 3: Number("q", end)}))
 
-    scalars = {"key": pa.binary(16), "half": pa.float16(), "float": pa.float32()}
-    fields, arrays = [], []
-    for column in schema.columns:
-        kind = scalars[column.type]
-        if column.width:
-            kind = pa.list_(pa.field("item", kind, nullable=False), column.width)
-        fields.append(pa.field(column.name, kind, nullable=False))
-        zero = np.zeros(max(column.width, 1) * column.row_bytes, np.uint8)
-        flat = pa.Array.from_buffers(scalars[column.type], max(column.width, 1), [None, pa.py_buffer(zero)])
-        arrays.append(pa.Array.from_buffers(kind, 1, [None], children=[flat]) if column.width else flat)
-    arrow_schema = pa.schema(fields, metadata=dict(schema.metadata))
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, arrow_schema) as writer:
-        writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=arrow_schema))
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+
+def _schema(schema: ShardSchema) -> Table:
+    pairs = tuple(Table({0: key, 1: value}) for key, value in schema.metadata)
+    return Table({0: Number("h", 0), 1: tuple(_field(column) for column in schema.columns), 2: pairs})
+
+
+def _field(column: Column) -> Table:
+    number, arrow_type = {
+        "key": (15, Table({0: Number("i", 16)})),  # FixedSizeBinary(16)
+        "half": (3, Table({0: Number("h", 0)})),  # FloatingPoint(HALF)
+        "float": (3, Table({0: Number("h", 1)})),  # FloatingPoint(SINGLE)
+    }[column.type]
+    scalar: dict[int, Value] = {1: Number("B", 0), 2: Number("B", number), 3: arrow_type, 5: ()}  # not nullable, no children
+    if not column.width:
+        return Table({0: column.name, **scalar})
+    items = Table({0: "item", **scalar})
+    size = Table({0: Number("i", column.width)})
+    return Table({0: column.name, 1: Number("B", 0), 2: Number("B", 16), 3: size, 5: (items,)})  # FixedSizeList
 
 
 def _page(size: int) -> int:
     return -(-size // PAGE) * PAGE
-
-
-# A flatbuffer table starts with the (negative) distance to its vtable; the vtable lists where each field lies.
-def _table(buffer: bytearray, at: int) -> dict[int, int]:
-    return _table_at(buffer, _follow(buffer, at))
-
-
-def _table_at(buffer: bytearray, at: int) -> dict[int, int]:
-    vtable = at - struct.unpack_from("<i", buffer, at)[0]
-    size = struct.unpack_from("<H", buffer, vtable)[0]
-    slots = struct.unpack_from(f"<{(size - 4) // 2}H", buffer, vtable + 4)
-    return {index: at + slot for index, slot in enumerate(slots) if slot}
-
-
-def _follow(buffer: bytearray, at: int) -> int:
-    target: int = at + struct.unpack_from("<I", buffer, at)[0]
-    return target
