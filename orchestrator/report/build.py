@@ -54,7 +54,7 @@ def write_report(run_dir: Path) -> dict[str, Any]:
 
 def build_report(data: Gathered) -> Report:
     """Computes the whole report from gathered files."""
-    measure: Measure = "accuracy" if data.has_labels else "fidelity"
+    measure: Measure = "accuracy" if data.has_labels else "agreement"
     everyone = student_reports(data)
     students = tuple(one for one in everyone if one.kind != "control")
     controls = tuple(one for one in everyone if one.kind == "control")

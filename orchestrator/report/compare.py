@@ -10,14 +10,14 @@ from typing import Literal
 from orchestrator.report.schema import Comparison, ControlReport, Score, StudentReport
 from pipelines.statistics import paired_interval
 
-Measure = Literal["accuracy", "fidelity"]
+Measure = Literal["accuracy", "agreement"]
 
 
 def score_of(student: StudentReport, measure: Measure) -> Score:
-    """The score students are compared by: accuracy, or fidelity where no row of the report has a label."""
+    """The score students are compared by: accuracy, or agreement with the teachers where no row has a label."""
     if measure == "accuracy" and student.test_accuracy is not None:
         return student.test_accuracy
-    return student.fidelity
+    return student.agreement
 
 
 def best_single(students: tuple[StudentReport, ...], measure: Measure) -> StudentReport | None:
@@ -38,7 +38,14 @@ def compare(a: StudentReport, b: StudentReport, measure: Measure) -> Comparison:
         difference, low, high = paired_interval(one.per_seed, two.per_seed)
         verdict = "better" if low > 0 else "worse" if high < 0 else "tie"
     return Comparison(
-        a=a.name, b=b.name, metric=measure, difference=difference, low=low, high=high, per_seed=per_seed, verdict=verdict
+        a=a.name,
+        b=b.name,
+        metric=measure,
+        difference=difference,
+        low=low,
+        high=high,
+        per_seed=per_seed,
+        verdict=verdict,
     )
 
 

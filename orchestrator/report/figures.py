@@ -1,8 +1,8 @@
 """The report's drawings: matplotlib to inline SVG that follows the page's light or dark colours.
 
 matplotlib knows no CSS, so figures are drawn in stand-in colours that are replaced by CSS variables afterwards.
-Text is drawn as paths, so that nothing shifts or overlaps on a machine with other fonts. The same numbers give the same bytes:
-fixed hash salt, no dates. Heat maps are HTML tables (see the template), which stay readable at any width.
+Text is drawn as paths, so that nothing shifts or overlaps on a machine with other fonts. The same numbers give the
+same bytes: fixed hash salt, no dates. Heat maps are HTML tables (see the template), which stay readable at any width.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.report.compare import Measure, score_of
 from orchestrator.report.schema import Calibration, Comparison, HistoryPoint, SearchReport, StudentReport
@@ -28,7 +28,7 @@ _VARIABLES = {
     INK: "--ink", MUTED: "--muted", GRID: "--grid", MAIN: "--main", SOFT: "--soft", GOOD: "--good", BAD: "--bad",
     PAPER: "--paper",
 }  # fmt: skip
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "raydistill",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -78,7 +78,7 @@ def accuracy_bars(students: tuple[StudentReport, ...], controls: tuple[StudentRe
         axes.set_xticks(range(0, 101, 20))
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel("test accuracy, %" if measure == "accuracy" else "fidelity to the teachers' plain mean, %")
+        axes.set_xlabel("test accuracy, %" if measure == "accuracy" else "agreement with the teachers' plain mean, %")
         return _svg(figure, "bars", "Scores of all students with each seed and the spread over seeds")
 
 
@@ -92,7 +92,8 @@ def intervals(comparisons: tuple[Comparison, ...], controls: frozenset[str]) -> 
             if found.b in controls and found.verdict != "better":
                 colour = BAD
             if found.low is not None and found.high is not None:
-                axes.plot([100 * found.low, 100 * found.high], [place, place], color=colour, lw=2.4, solid_capstyle="round")
+                ends = [100 * found.low, 100 * found.high]
+                axes.plot(ends, [place, place], color=colour, lw=2.4, solid_capstyle="round")
             dots = [100 * value for value in found.per_seed]
             axes.scatter(dots, [place] * len(dots), s=11, color=SOFT, zorder=3, lw=0)
             axes.scatter([100 * found.difference], [place], s=38, color=colour, zorder=4, lw=0)
@@ -116,7 +117,8 @@ def search_history(search: SearchReport) -> str:
             ]
             if found:
                 x, y = zip(*found, strict=True)
-                axes.scatter(x, y, s=22, color=colour, marker=marker, lw=1.2 if marker == "x" else 0, label=label, zorder=3)
+                width = 1.2 if marker == "x" else 0
+                axes.scatter(x, y, s=22, color=colour, marker=marker, lw=width, label=label, zorder=3)
         best = [(index, point.best) for index, point in enumerate(search.history, 1) if point.best is not None]
         if best:
             axes.step(*zip(*best, strict=True), where="post", color=GOOD, lw=1.8, label="best so far")
@@ -154,7 +156,11 @@ def reliability(found: tuple[Calibration, ...]) -> str:
         panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
         for axes, one in zip(panels, found, strict=True):
             axes.plot([0, 100], [0, 100], color=MUTED, lw=1, ls=(0, (4, 3)))
-            filled = [(100 * b.confidence, 100 * b.accuracy, b.count) for b in one.bins if b.confidence is not None and b.accuracy is not None]
+            filled = [
+                (100 * b.confidence, 100 * b.accuracy, b.count)
+                for b in one.bins
+                if b.confidence is not None and b.accuracy is not None
+            ]
             most = max(count for _, _, count in filled)
             axes.plot([x for x, _, _ in filled], [y for _, y, _ in filled], color=MAIN, lw=1.4)
             sizes = [12 + 60 * count / most for _, _, count in filled]

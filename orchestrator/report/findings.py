@@ -28,7 +28,7 @@ def interval(found: Comparison) -> str:
 
 def headline(focal: StudentReport, measure: str, comparisons: tuple[Comparison, ...], single: str | None) -> str:
     """One sentence: how good the student is, and what mixing teachers adds."""
-    score = focal.test_accuracy if measure == "accuracy" and focal.test_accuracy else focal.fidelity
+    score = focal.test_accuracy if measure == "accuracy" and focal.test_accuracy else focal.agreement
     what = "of the test rows right" if measure == "accuracy" else "of the test rows answered like the teachers' mean"
     count = len(score.per_seed)
     start = f"{focal.name}: {percent(score.mean)} {what}, mean of {count} {'seed' if count == 1 else 'seeds'}"
@@ -47,10 +47,13 @@ def findings(
 ) -> tuple[Finding, ...]:
     """All findings, the most important first."""
     found = [*_on_mixing(students, comparisons, single), *_on_controls(controls), *_on_teachers(teachers, focal)]
-    if measure == "fidelity":
-        text = "No test row has a label, so students are compared by fidelity: how often they answer like the plain mean of the teachers. That says nothing about being right."
+    if measure == "agreement":
+        text = (
+            "No test row has a label, so students are compared by agreement: how often they answer like the plain mean "
+            "of the teachers. That says nothing about being right."
+        )
         found.insert(0, Finding(level="warn", topic="labels", text=text))
-    if len(focal.fidelity.per_seed) == 1:
+    if len(focal.agreement.per_seed) == 1:
         text = "One seed only: the spread is unknown and no difference can be judged. Give at least three seeds."
         found.insert(0, Finding(level="warn", topic="seeds", text=text))
     return tuple(found)
@@ -85,7 +88,7 @@ def _sentence(found: Comparison, kind: str | None, single: str | None) -> str:
     words = {
         "single": f"Mixing does not help here: {found.a} against {single} is {margin}, {state}. Use that one teacher.",
         "plain_mean": f"Choosing weights does not help: against the plain mean {margin}, {state}.",
-        "plain_mean_tuned": f"Weights add nothing to a tuned temperature: against the tuned plain mean {margin}, {state}.",
+        "plain_mean_tuned": f"Weights add nothing to a tuned plain mean: against it {margin}, {state}.",
         "labels_only": f"The teachers do not help: against the student that saw labels only {margin}, {state}.",
     }
     return words[str(kind)]
@@ -99,7 +102,8 @@ def _on_controls(controls: dict[str, ControlReport]) -> Iterator[Finding]:
     for name, control in controls.items():
         margin = interval(control.comparison)
         if control.sensitive:
-            yield Finding(level="good", topic="control", text=f"Control passed, {name}: true teachers are worth {margin}.")
+            text = f"Control passed, {name}: true teachers are worth {margin}."
+            yield Finding(level="good", topic="control", text=text)
         elif control.sensitive is False:
             text = f"Control failed, {name}: {margin}. The result does not depend on what the teachers say."
             yield Finding(level="bad", topic="control", text=text)
@@ -123,7 +127,8 @@ def _on_teachers(teachers: tuple[TeacherReport, ...], focal: StudentReport) -> I
 
 def _unlike(teacher: TeacherReport, agreement: float) -> str:
     """An outlier may be the one that is right; labels tell."""
-    start = f"{teacher.name} answers unlike the others: it agrees with a typical one on {percent(agreement)} of shared rows"
+    shared = f"it agrees with a typical one on {percent(agreement)} of shared rows"
+    start = f"{teacher.name} answers unlike the others: {shared}"
     if teacher.accuracy_on_known is None:
         return f"{start}. Without labels nobody can say who is right; check what it was trained on."
     right = percent(teacher.accuracy_on_known)

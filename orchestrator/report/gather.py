@@ -34,7 +34,7 @@ class TeacherAnswers:
 
     def answers_N(self) -> np.ndarray:
         """The class it answers, as a position among the data's classes: int64 [N]."""
-        return self.positions_S[self.logits_NS.argmax(axis=1)]
+        return np.asarray(self.positions_S[self.logits_NS.argmax(axis=1)])
 
     def probabilities_NC(self, classes: int, temperature: float = 1.0) -> np.ndarray:
         """Its tempered probabilities over all data classes, float64 [N, C]: zero for classes it doesn't know."""
@@ -99,14 +99,15 @@ def softmax(logits_NC: np.ndarray) -> np.ndarray:
 
 def _align(stored: Predictions, first: Predictions, columns: int, place: str) -> np.ndarray:
     """Returns a student's logits in the order of `first`; every row must be there, with the same label."""
-    if stored.logits_NC.shape[1] != columns:
-        raise DataError("A student has another number of classes.", expected=columns, found=stored.logits_NC.shape[1], where=place)
+    if (found := stored.logits_NC.shape[1]) != columns:
+        raise DataError("A student has another number of classes.", expected=columns, found=found, where=place)
     where_N = locate(stored.keys, first.keys)
     if len(stored) != len(first) or (where_N < 0).any():
-        raise DataError("Students were evaluated on different rows.", expected=len(first), found=len(stored), where=place)
+        facts = {"expected": f"{len(first)} rows", "found": f"{len(stored)} rows", "where": place}
+        raise DataError("Students were evaluated on different rows.", **facts)
     if not np.array_equal(stored.labels_N[where_N], first.labels_N):
         raise DataError("Students were evaluated against different labels.", where=place)
-    return stored.logits_NC[where_N]
+    return np.asarray(stored.logits_NC[where_N])
 
 
 def _teacher(run_dir: Path, info: TeacherInfo, first: Predictions, classes: tuple[str, ...]) -> TeacherAnswers:
@@ -114,9 +115,8 @@ def _teacher(run_dir: Path, info: TeacherInfo, first: Predictions, classes: tupl
     stored = read_predictions(run_dir, role, info.name, 0)
     if unknown := [name for name in info.classes if name not in classes]:
         raise DataError("A teacher knows classes the data don't have.", found=unknown, where=info.name)
-    if stored.logits_NC.shape[1] != len(info.classes):
-        found = stored.logits_NC.shape[1]
-        raise DataError("A teacher's columns don't fit its classes.", expected=len(info.classes), found=found, where=info.name)
+    if (found := stored.logits_NC.shape[1]) != (wanted := len(info.classes)):
+        raise DataError("A teacher's columns don't fit its classes.", expected=wanted, found=found, where=info.name)
     positions_S = np.array([classes.index(name) for name in info.classes], dtype=np.int64)
     where_N = locate(stored.keys, first.keys)
     present_N = where_N >= 0

@@ -6,6 +6,7 @@ and nowhere else.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from orchestrator.report.compare import Measure
 from orchestrator.report.findings import percent, points
 from orchestrator.report.schema import Report
 
-_TEMPLATES = Path(__file__).with_name("templates")
+_TEMPLATES = Path(__file__).parent
 
 
 def render_html(report: Report, config: str) -> str:
@@ -56,15 +57,32 @@ def environment() -> Environment:
         "percent": lambda value: "–" if value is None else percent(value),
         "pct": lambda value: "–" if value is None else f"{100 * value:.1f}",
         "points": lambda value: "–" if value is None else points(value),
-        "number": lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}",
+        "number": number,
         "count": lambda value: "–" if value is None else f"{value:,}".replace(",", "\u202f"),
         "size": size,
         "duration": duration,
-        "times": lambda value: "–" if value is None else f"{value:,.1f}\u00d7" if value < 100 else f"{value:,.0f}\u00d7",
+        "times": times,
         "shade": shade,
         "short": lambda value: value[:12],
+        "breaks": breaks,
     }
     return found
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "\u2212")
+
+
+def times(value: float | None) -> str:
+    """A ratio for people: '7.1×'."""
+    if value is None:
+        return "–"
+    return f"{value:,.1f}×" if value < 100 else f"{value:,.0f}×"
+
+
+def breaks(value: str) -> Markup:
+    """A long name with places where a line may end; the parts are escaped."""
+    return Markup("<wbr>").join(re.split(r"(?<=[:_./-])", value))
 
 
 def size(value: int | None) -> str:

@@ -12,22 +12,25 @@ from orchestrator.report.inputs import RosterStudent
 from orchestrator.report.panel import mixture
 from orchestrator.report.schema import Bin, Calibration, Score, StudentReport
 from pipelines.metric import measure
+from pipelines.metrics.ece import BINS
 
 LABELLED = ("accuracy", "nll", "ece", "brier", "macro_f1")
-BINS = 15
+LIKENESS = ("agreement", "fidelity")
 _FP32_BYTES = 4
 
 
 def student_report(data: Gathered, student: RosterStudent, reference_NC: np.ndarray) -> StudentReport:
-    """All numbers of one student; `reference_NC` is the teachers' plain mixture, the yardstick of fidelity."""
+    """All numbers of one student; `reference_NC` is the teachers' plain mixture, the yardstick of likeness."""
     per_seed = list(data.logits[student.name].values())
     rows_N = data.labelled_N
     metrics: dict[str, Score] = {}
     if data.has_labels:
         for name in LABELLED:
             metrics[name] = spread([measure(name, one[rows_N], data.labels_N[rows_N]) for one in per_seed])
-    likeness = [measure("fidelity", one, data.labels_N, teacher_NC=reference_NC) for one in per_seed]
-    metrics["fidelity"] = spread(likeness)
+    taught_N = reference_NC.sum(axis=1) > 0
+    teacher_MC, labels_M = reference_NC[taught_N], data.labels_N[taught_N]
+    for name in LIKENESS:
+        metrics[name] = spread([measure(name, one[taught_N], labels_M, teacher_NC=teacher_MC) for one in per_seed])
     scores = {trial.key: trial.score for trial in data.inputs.trials} | {
         trial.name: trial.score for trial in data.inputs.trials if trial.name is not None
     }
@@ -36,6 +39,7 @@ def student_report(data: Gathered, student: RosterStudent, reference_NC: np.ndar
         kind=student.kind,
         reference=student.reference,
         test_accuracy=metrics.get("accuracy"),
+        agreement=metrics["agreement"],
         fidelity=metrics["fidelity"],
         metrics=metrics,
         validation_score=scores.get(student.trial or "", student.validation_score),
@@ -71,14 +75,13 @@ def calibration(data: Gathered, name: str) -> Calibration:
     labels_M = np.tile(data.labels_N[rows_N], len(pooled))
     p_MC = softmax(logits_MC)
     confidence_M, right_M = p_MC.max(axis=1), p_MC.argmax(axis=1) == labels_M
-    edges = np.linspace(0.0, 1.0, BINS + 1)
-    place_M = np.clip(np.searchsorted(edges, confidence_M, side="left") - 1, 0, BINS - 1)
+    place_M = np.clip(np.ceil(confidence_M * BINS).astype(np.int64) - 1, 0, BINS - 1)  # (low, high], as in `ece`
     bins = []
     for index in range(BINS):
         inside_M = place_M == index
         count = int(inside_M.sum())
         sure = float(confidence_M[inside_M].mean()) if count else None
         right = float(right_M[inside_M].mean()) if count else None
-        bins.append(Bin(low=edges[index], high=edges[index + 1], count=count, confidence=sure, accuracy=right))
+        bins.append(Bin(low=index / BINS, high=(index + 1) / BINS, count=count, confidence=sure, accuracy=right))
     ece = measure("ece", logits_MC, labels_M)
     return Calibration(name=name, ece=ece, bins=tuple(bins))

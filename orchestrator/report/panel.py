@@ -23,7 +23,10 @@ DEFINITION = (
 
 
 def mixture(data: Gathered, weights: dict[str, float] | None = None, temperature: float = 1.0) -> np.ndarray:
-    """Returns sum_k w_k p_k(. ; T), renormalised per row over the teachers present: float64 [N, C]; equal w_k if None."""
+    """Returns sum_k w_k p_k(. ; T), renormalised per row over the teachers present: float64 [N, C].
+
+    Weights are equal if None; a row no weighted teacher answered is all zeros.
+    """
     columns = len(data.inputs.context.classes)
     total_NC = np.zeros((len(data.labels_N), columns))
     mass_N = np.zeros(len(data.labels_N))
@@ -135,7 +138,7 @@ def _pair(one: TeacherAnswers, two: TeacherAnswers, reference_N: np.ndarray) -> 
 
 def _among(teacher: TeacherAnswers, shared_S: np.ndarray) -> np.ndarray:
     columns = np.array([int(np.flatnonzero(teacher.positions_S == position)[0]) for position in shared_S])
-    return teacher.logits_NS[:, columns].argmax(axis=1)
+    return np.asarray(teacher.logits_NS[:, columns].argmax(axis=1))
 
 
 def _typical(row: tuple[float | None, ...], own: int) -> float | None:

@@ -110,7 +110,7 @@ def read_predictions(run_dir: Path, role: Role, name: str, seed: int = 0) -> Pre
             next_step="remove the file and run the same command again",
         )
     table = pa.ipc.open_file(pa.BufferReader(data)).read_all().combine_chunks()
-    columns = int(facts["columns"])
+    columns = int(str(facts["columns"]))
     if not table.schema.equals(_schema(columns), check_metadata=True):
         raise FormatError("A prediction file has another layout.", found=table.schema.names, where=path)
     table.validate(full=True)

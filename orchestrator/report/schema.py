@@ -13,7 +13,7 @@ from typing import Any, Literal
 from foundation.model import StrictModel
 from orchestrator.report.inputs import Counters, Lineage, StudentKind
 
-REPORT_FORMAT = 1
+REPORT_FORMAT: Literal[1] = 1
 SCHEMA_PATH = Path(__file__).with_name("report.schema.json")
 
 
@@ -26,12 +26,15 @@ class Score(StrictModel):
 
 
 class StudentReport(StrictModel):
-    """One student. `metrics` holds every measure over seeds; accuracy and fidelity are repeated by name."""
+    """One student. `metrics` holds every measure over seeds; accuracy, agreement and fidelity are repeated by
+    name. Agreement (share of rows answered alike) and fidelity (minus the mean KL divergence in nats, 0 is perfect) are
+    with the teachers' plain mixture."""
 
     name: str
     kind: StudentKind
     reference: bool
     test_accuracy: Score | None
+    agreement: Score
     fidelity: Score
     metrics: dict[str, Score]
     validation_score: float | None
@@ -177,7 +180,7 @@ class RunFacts(StrictModel):
     test: str
     test_rows: int
     labelled_test_rows: int
-    compared_by: Literal["accuracy", "fidelity"]
+    compared_by: Literal["accuracy", "agreement"]
     classes: tuple[str, ...]
     inputs: tuple[str, ...]
     student: str
