@@ -1,0 +1,28 @@
+"""`raydistill search CONFIG`."""
+
+from __future__ import annotations
+
+from orchestrator.cli import driving, options
+
+NAME = "search"
+
+
+def verb(
+    config: options.Config,
+    set_: options.Sets = None,
+    plugin: options.Plugins = None,
+    run_dir: options.RunDirOption = None,
+    json: options.Json = False,
+    paranoid: options.Paranoid = False,
+    allow_quarantine: options.AllowQuarantine = False,
+) -> None:
+    """Search temperatures, weights or anything else in `search.space`, from the cache."""
+    driving.drive(
+        config,
+        "search",
+        sets=set_,
+        plugins=plugin,
+        run_dir=run_dir,
+        paranoid=paranoid,
+        allow_quarantine=allow_quarantine,
+    )

@@ -1,0 +1,28 @@
+"""`raydistill train CONFIG`."""
+
+from __future__ import annotations
+
+from orchestrator.cli import driving, options
+
+NAME = "train"
+
+
+def verb(
+    config: options.Config,
+    set_: options.Sets = None,
+    plugin: options.Plugins = None,
+    run_dir: options.RunDirOption = None,
+    json: options.Json = False,
+    paranoid: options.Paranoid = False,
+    allow_quarantine: options.AllowQuarantine = False,
+) -> None:
+    """Cache to students: all stages up to training, nothing after it."""
+    driving.drive(
+        config,
+        "train",
+        sets=set_,
+        plugins=plugin,
+        run_dir=run_dir,
+        paranoid=paranoid,
+        allow_quarantine=allow_quarantine,
+    )
