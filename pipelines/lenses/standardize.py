@@ -9,7 +9,7 @@ from torch import Tensor
 
 from foundation.model import PluginOptions
 from pipelines.maths.classes import wide
-from pipelines.maths.correlation import centre, length
+from pipelines.maths.correlation import standardise
 
 
 class Options(PluginOptions):
@@ -17,7 +17,7 @@ class Options(PluginOptions):
     Distillation, CVPR 2024, eq. 11; sample standard deviation, divided by C - 1, as in the authors' code).
 
     Gradients run through the student's mean and deviation. The temperature acts afterwards. A constant row becomes
-    zeros; its gradient is bounded by 1 / eps.
+    zeros without slope.
     """
 
     kind: Literal["standardize"] = "standardize"
@@ -26,6 +26,4 @@ class Options(PluginOptions):
 
 def look(logits: Tensor, class_mask: Tensor, options: Options) -> Tensor:
     """Returns standardised logits [..., B, C], 0 outside the mask."""
-    centred = centre(wide(logits), class_mask)
-    freedom = (class_mask.expand_as(centred).sum(-1, keepdim=True) - 1).clamp_min(1).to(centred.dtype)
-    return centred / (length(centred, keepdim=True) / freedom.sqrt() + options.eps)
+    return standardise(wide(logits), class_mask, freedom=1, eps=options.eps)

@@ -22,8 +22,9 @@ def length(values: Tensor, dim: int = -1, *, keepdim: bool = False) -> Tensor:
 
 
 def cosine(a: Tensor, b: Tensor, *, dim: int = -1, eps: float = 1e-8) -> Tensor:
-    """Returns a.b / (max(|a|, eps) max(|b|, eps)); 0 when one of them is the zero vector."""
-    return (unit(a, dim=dim, eps=eps) * unit(b, dim=dim, eps=eps)).sum(dim)
+    """Returns a.b / (max(|a|, eps) max(|b|, eps)); the zero vector has no direction: 0, with slope 0."""
+    size_a, size_b = length(a, dim), length(b, dim)
+    return _defined((a * b).sum(dim) / (size_a.clamp_min(eps) * size_b.clamp_min(eps)), size_a, size_b)
 
 
 def unit(values: Tensor, *, dim: int = -1, eps: float = 1e-12) -> Tensor:
@@ -32,6 +33,23 @@ def unit(values: Tensor, *, dim: int = -1, eps: float = 1e-12) -> Tensor:
 
 
 def pearson(a: Tensor, b: Tensor, mask: Tensor, *, dim: int = -1, eps: float = 1e-8) -> Tensor:
-    """Returns the correlation over the mask, a.b / (|a| |b| + eps) after centring; 0 for a constant vector."""
+    """Returns a.b / (|a| |b| + eps) after centring over the mask; for a constant vector 0 with slope 0."""
     a, b = centre(a, mask, dim), centre(b, mask, dim)
-    return (a * b).sum(dim) / (length(a, dim) * length(b, dim) + eps)
+    size_a, size_b = length(a, dim), length(b, dim)
+    return _defined((a * b).sum(dim) / (size_a * size_b + eps), size_a, size_b)
+
+
+def standardise(values: Tensor, mask: Tensor, *, freedom: int, eps: float, dim: int = -1) -> Tensor:
+    """Returns (values - mean) / (deviation + eps) over the mask, 0 outside; zeros with slope 0 for a constant vector.
+
+    freedom: what is taken from the count in the deviation, 1 for a sample, 0 for a population.
+    """
+    centred = centre(values, mask, dim)
+    size = length(centred, dim, keepdim=True)
+    count = (mask.expand_as(centred).sum(dim, keepdim=True) - freedom).clamp_min(1).to(centred.dtype)
+    return torch.where(size > 0, centred / (size / count.sqrt() + eps), 0.0)
+
+
+def _defined(value: Tensor, size_a: Tensor, size_b: Tensor) -> Tensor:
+    """A slope of 1 / eps at a degenerate vector would overflow half precision and mean nothing."""
+    return torch.where((size_a > 0) & (size_b > 0), value, 0.0)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from foundation.model import PluginOptions
 from pipelines.maths.classes import together, wide
-from pipelines.maths.correlation import centre, length, pearson
+from pipelines.maths.correlation import pearson, standardise
 from pipelines.maths.divergences import entropy
 from pipelines.method import LOGITS, Needs, masked_log_softmax
 
@@ -36,13 +36,12 @@ class Options(PluginOptions):
 
 
 def loss(student_logits: Tensor, teacher_logits: Tensor, class_mask: Tensor, options: Options) -> Tensor:
-    """Returns losses [..., B] of logits [..., B, C]; a constant row has no correlation and costs a + b."""
+    """Returns losses [..., B] of logits [..., B, C]; a constant row has no correlation: it costs a + b, slope 0."""
     student, teacher = together(wide(student_logits), wide(teacher_logits))
     mask = class_mask.expand_as(student)
-    value = 1 - pearson(_standardised(student, mask), _standardised(teacher, mask), mask)
-    student_rank, teacher_rank = (
-        _soft_rank(_standardised(z, mask), mask, options.softness) for z in (student, teacher)
-    )
+    student_n, teacher_n = (standardise(z, mask, freedom=0, eps=1e-7) for z in (student, teacher))
+    value = 1 - pearson(student_n, teacher_n, mask)
+    student_rank, teacher_rank = (_soft_rank(n, mask, options.softness) for n in (student_n, teacher_n))
     order = 1 - pearson(student_rank, teacher_rank, mask)
     if options.difficulty == "none":
         return options.strength * (value + order)
@@ -51,12 +50,6 @@ def loss(student_logits: Tensor, teacher_logits: Tensor, class_mask: Tensor, opt
     if options.difficulty == "easy_by_rank":
         value, order = order, value
     return options.strength * ((1 - hard) * value + hard * order)
-
-
-def _standardised(logits: Tensor, mask: Tensor) -> Tensor:
-    centred = centre(logits, mask)
-    deviation = length(centred, keepdim=True) / mask.sum(-1, keepdim=True).clamp_min(1).to(centred.dtype).sqrt()
-    return centred / (deviation + 1e-7)
 
 
 def _soft_rank(values: Tensor, mask: Tensor, softness: float) -> Tensor:

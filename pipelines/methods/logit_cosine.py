@@ -16,7 +16,7 @@ NEEDS = Needs(signals=(LOGITS,))
 
 
 class Options(PluginOptions):
-    """1 - z_s.z_t / (|z_s| |z_t|) over the known classes; norms below 1e-8 count as 1e-8, so a zero row costs 1.
+    """1 - z_s.z_t / (|z_s| |z_t|) over the known classes; norms below 1e-8 count as 1e-8; a zero row costs 1, slope 0.
 
     Per row, invariant to the scale of either side, not to a shift (use the lens `standardize` for both).
     Source: the cosine loss of Liger-Kernel's chunked losses (its `beta` is the term's share here).

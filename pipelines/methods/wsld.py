@@ -35,12 +35,16 @@ def loss(
     student_logits: Tensor, teacher_logits: Tensor, class_mask: Tensor, labels_B: Tensor, options: Options
 ) -> Tensor:
     """Returns losses [..., B] of logits [..., B, C] and labels int64 [B] (-1 = none)."""
-    target = true_class(labels_B, class_mask)
-    with torch.no_grad():
-        student_ce, teacher_ce = (
-            -pick(masked_log_softmax(z, class_mask), target) for z in (student_logits, teacher_logits)
-        )
-        weight = torch.where(target.any(-1), -torch.expm1(-student_ce / (teacher_ce + 1e-7)), 1.0)
+    weight = caught_up(student_logits, teacher_logits, class_mask, true_class(labels_B, class_mask))
     t = options.temperature
     log_p, log_q = (masked_log_softmax(z / t, class_mask) for z in (teacher_logits, student_logits))
     return options.alpha * t * t * weight * cross_entropy(log_p, log_q)
+
+
+@torch.no_grad()
+def caught_up(student_logits: Tensor, teacher_logits: Tensor, class_mask: Tensor, target: Tensor) -> Tensor:
+    """Returns w [..., B] in [0, 1], constant: near 0 where the student's cross-entropy is far below the teacher's."""
+    student_ce, teacher_ce = (
+        -pick(masked_log_softmax(z, class_mask), target) for z in (student_logits, teacher_logits)
+    )
+    return torch.where(target.any(-1), -torch.expm1(-student_ce / (teacher_ce + 1e-7)), 1.0)

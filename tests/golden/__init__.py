@@ -1,0 +1,1 @@
+"""Numbers computed by the original authors' code, and what ours gives for the same inputs."""
