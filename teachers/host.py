@@ -43,7 +43,7 @@ class TeacherHost:
         self._teacher = teacher
         self._rows = rows
         self._entry = entry
-        self._codec = Codec.from_dict(entry.key.output["codec"])
+        self._codec = Codec(entry.codec_options)
         self._nonfinite = nonfinite
         self._run = run
 
