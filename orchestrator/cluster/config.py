@@ -1,10 +1,13 @@
-"""What the configuration says about the cluster and about the pool of actors of each teacher. Loads no Ray."""
+"""What the configuration says about the cluster, and what a teacher's pool demands of it. Loads no Ray."""
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from foundation.model import StrictModel
+from teachers.config import PoolConfig
+
+__all__ = ["ClusterConfig", "PoolConfig", "demand"]
 
 
 class ClusterConfig(StrictModel):
@@ -27,32 +30,7 @@ class ClusterConfig(StrictModel):
     health_check_s: float = Field(default=0.2, gt=0)
 
 
-class PoolConfig(StrictModel):
-    """The actors that host one teacher.
-
-    Attributes:
-        min: actors that are wanted as long as there is work.
-        max: actors at most.
-        num_cpus: logical CPUs of each actor; also its number of threads.
-        num_gpus: GPUs of each actor, fractions allowed.
-        resources: custom Ray resources of each actor.
-        batch_size: rows the teacher is asked at a time.
-    """
-
-    min: int = Field(default=1, ge=1)
-    max: int = Field(default=1, ge=1)
-    num_cpus: float = Field(default=1.0, ge=0)
-    num_gpus: float = Field(default=0.0, ge=0)
-    resources: dict[str, float] = Field(default_factory=dict)
-    batch_size: int = Field(default=64, ge=1)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> PoolConfig:
-        if self.max < self.min:
-            raise ValueError(f"max must be at least min ({self.min})")
-        return self
-
-    def demand(self) -> dict[str, float]:
-        """Returns what one actor takes, by Ray resource name, zeros left out."""
-        wanted = {"CPU": self.num_cpus, "GPU": self.num_gpus, **self.resources}
-        return {name: amount for name, amount in wanted.items() if amount > 0}
+def demand(pool: PoolConfig) -> dict[str, float]:
+    """Returns what one actor of the pool takes, by Ray resource name, zeros left out."""
+    wanted = {"CPU": pool.num_cpus, "GPU": pool.num_gpus, **pool.resources}
+    return {name: amount for name, amount in wanted.items() if amount > 0}

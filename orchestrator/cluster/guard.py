@@ -75,7 +75,7 @@ def is_alive(member: Member) -> bool:
     pid, born = member
     try:
         process = psutil.Process(pid)
-        return process.create_time() == born and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.create_time() == born and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 

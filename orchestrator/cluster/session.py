@@ -55,8 +55,10 @@ class Session:
     Raises `ClusterError` when Ray can't be started or reached.
     """
 
-    def __init__(self, config: ClusterConfig, *, namespace: str, wait: bool = True) -> None:
-        self.config = config
+    def __init__(
+        self, config: ClusterConfig | None = None, *, namespace: str = "raydistill", wait: bool = True
+    ) -> None:
+        self.config = config or ClusterConfig()
         self.namespace = namespace
         self.guests = registry.guests()
         self.start_seconds = 0.0
@@ -74,7 +76,7 @@ class Session:
         self._set_environment({"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(self.config.health_check_s)}, force=True)
         if self.config.address is None:
             self._prepare_private()
-        # The kernel ties Ray's daemons to the *thread* that started them (PR_SET_PDEATHSIG): it must stay until the end.
+        # The kernel ties Ray's daemons to the *thread* that started them (PR_SET_PDEATHSIG): it stays until the end.
         self._thread = threading.Thread(target=self._hold, name="ray-session", daemon=True)
         self._thread.start()
         if self._wait:
@@ -135,7 +137,7 @@ class Session:
         self.ready()
         return [
             {"name": node["NodeManagerHostname"], "resources": dict(node["Resources"])}
-            for node in ray.nodes()
+            for node in ray.nodes()  # type: ignore[no-untyped-call]
             if node["Alive"]
         ]
 
@@ -214,10 +216,11 @@ class Session:
 
 def _read_settings_again() -> None:
     # Ray reads mode and token once per process; it may have been imported, or used with another token, long ago.
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray import _raylet as core  # compiled: no types
 
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    settings: Any = core
+    settings.Config.initialize("")
+    settings.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _usable_cpus() -> set[int]:

@@ -47,7 +47,8 @@ def test_no_process_of_the_set_survives_the_driver(number: int) -> None:
     assert driver.stdout is not None
     temp_dir, *pids = driver.stdout.readline().split()
     record = Path(temp_dir) / "processes.json"
-    assert _wait_until(lambda: record.exists() and set(map(int, pids)) <= dict(json.loads(record.read_text())).keys(), 10)
+    wanted = set(map(int, pids))
+    assert _wait_until(lambda: record.exists() and wanted <= dict(json.loads(record.read_text())).keys(), 10)
     members = [(pid, born) for pid, born in json.loads(record.read_text())]
     assert len(members) >= 6
     driver.send_signal(number)
