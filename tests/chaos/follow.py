@@ -143,10 +143,10 @@ class Follower:
             wanted = self._stage == self._plan.phase
             self._kill_at = time.monotonic() + self._plan.delay_s if wanted else None
         elif kind == "ActorReady":
-            self._actors[event["pool"]] = event["pid"]
+            self._actors[event["teacher"]] = event["pid"]
         elif kind == "UnitDone" and self._out.actor_kills < self._plan.actor_kills:
             # Only an actor that has just done something is killed: the same unit dying three times means a poison row.
-            if self._rng.random() < self._plan.appetite and (pid := self._actors.pop(event["pool"], None)):
+            if self._rng.random() < self._plan.appetite and (pid := self._actors.pop(event["teacher"], None)):
                 self._kill_actor(pid, driver)
 
     def _kill_actor(self, pid: int, driver: subprocess.Popen[bytes]) -> None:

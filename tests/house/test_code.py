@@ -14,8 +14,14 @@ from tests.house.source import FLOORS, ROOT, files, python_files, tree
 PRODUCT = (*FLOORS, "raydistill.py")
 # Import names that differ from the name on the package index.
 IMPORT_NAMES = {"yaml": "pyyaml", "sklearn": "scikit-learn", "prometheus_client": "prometheus-client"}
-# Parts of what is declared: botocore comes with boto3, pydantic_core with pydantic, click with typer.
-COMES_WITH = {"botocore": "boto3", "pydantic_core": "pydantic", "click": "typer", "annotated_types": "pydantic"}
+# Parts of what is declared.
+COMES_WITH = {
+    "botocore": "boto3",
+    "pydantic_core": "pydantic",
+    "annotated_types": "pydantic",
+    "click": "typer",
+    "markupsafe": "jinja2",
+}
 
 
 @pytest.mark.parametrize("path", python_files())
