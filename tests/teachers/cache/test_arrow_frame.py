@@ -84,7 +84,10 @@ def test_views_and_row_count_come_back(rows: int) -> None:
 
 def test_frame_bytes_never_change() -> None:
     """Shards of today are compared with the frames of tomorrow: another digest here means they can't be read."""
-    golden = {"fp16": "4b4d7502314fb65b78004823f00a914effc518cc61cf8de8740d9a0266c71630", "fp32": "71c1a25c84449a3b9e21e11f5e70fce661c2c83567f4cd29f46d34da8e7bd646"}
+    golden = {
+        "fp16": "4b4d7502314fb65b78004823f00a914effc518cc61cf8de8740d9a0266c71630",
+        "fp32": "71c1a25c84449a3b9e21e11f5e70fce661c2c83567f4cd29f46d34da8e7bd646",
+    }
     for dtype, expected in golden.items():
         around = frame(schema(Options.model_validate({"dtype": dtype}), 10), 40)
         assert blake3(around.header + around.trailer).hexdigest() == expected
