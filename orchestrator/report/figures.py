@@ -97,7 +97,7 @@ def intervals(comparisons: tuple[Comparison, ...], controls: frozenset[str]) -> 
             dots = [100 * value for value in found.per_seed]
             axes.scatter(dots, [place] * len(dots), s=11, color=SOFT, zorder=3, lw=0)
             axes.scatter([100 * found.difference], [place], s=38, color=colour, zorder=4, lw=0)
-        axes.set_yticks(range(len(rows)), [f"minus {found.b}" for found in rows])
+        axes.set_yticks(range(len(rows)), [f"minus {_short(found.b)}" for found in rows])
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.06)
@@ -139,7 +139,7 @@ def weight_bars(weights: dict[str, float]) -> str:
         axes.axvline(equal, color=MUTED, lw=1.1, ls=(0, (4, 3)))
         for place, value in enumerate(values):
             axes.annotate(f"{value:.1f}", (value, place), (6, 0), textcoords="offset points", va="center")
-        axes.set_yticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), [_short(name) for name in names])
         axes.set_xlim(0, max(*values, equal) * 1.14)
         axes.set_ylim(-0.6, len(names) - 0.4)
         axes.grid(axis="y", visible=False)
@@ -212,7 +212,8 @@ def _label(student: StudentReport) -> str:
 
 
 def _short(name: str, limit: int = 34) -> str:
-    return name if len(name) <= limit else f"{name[: limit - 1]}…"
+    shown = "".join(sign if sign.isprintable() else "?" for sign in name)
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
 def _svg(figure: Figure, prefix: str, title: str) -> str:
@@ -221,7 +222,7 @@ def _svg(figure: Figure, prefix: str, title: str) -> str:
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->\n?", "", text, flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = re.sub(r'href="#', f'href="#{prefix}-', text)
     text = re.sub(r"url\(#", f"url(#{prefix}-", text)

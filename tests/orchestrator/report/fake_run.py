@@ -66,7 +66,7 @@ def _teachers(pixels, digits, private, bad):
         elif "knn" in name:
             model = KNeighborsClassifier(5)
         else:
-            model = LogisticRegression(C=0.3, max_iter=60)
+            model = LogisticRegression(C=0.05, max_iter=300)
         p = (model.fit(pixels[rows], truth[rows]).predict_proba(pixels) + 1e-3) / (1 + 1e-3 * len(known))
         logits = np.zeros((len(digits), 10), np.float32)
         logits[:, list(known)] = np.log(p)
@@ -80,24 +80,42 @@ def _roster():
     shared = {"parameters": 650, "bytes": 2_792, "seconds_per_row": 4e-7}
     roster = [make(name="labels_only", kind="labels_only", label_share=1.0, trial="labels_only", **shared)]
     roster += [
-        make(name=f"teacher:{one}", kind="single", teachers=(one,), temperature=2.0, weights={one: 1.0},
-             label_share=0.125, validation_score=0.7, trial=f"teacher:{one}@T=2,s=0.125", **shared)
+        make(
+            name=f"teacher:{one}",
+            kind="single",
+            teachers=(one,),
+            temperature=2.0,
+            weights={one: 1.0},
+            label_share=0.125,
+            validation_score=0.7,
+            trial=f"teacher:{one}@T=2,s=0.125",
+            **shared,
+        )
         for one in KNOWN
-    ]  # fmt: skip
+    ]
     full = {name: WEIGHTS.get(name, 0.0) for name in KNOWN}
     for name, kind, weights in (
         ("plain_mean", "plain_mean", plain),
         ("plain_mean_tuned", "plain_mean_tuned", plain),
         ("searched", "searched", full),
-        ("oracle", "oracle", {name: 0.25 for name in tuple(KNOWN)[:4]}),
+        ("oracle", "oracle", dict.fromkeys(tuple(KNOWN)[:4], 0.25)),
         ("shuffled_teacher", "control", full),
         ("constant_teacher", "control", full),
     ):
         roster.append(
-            make(name=name, kind=kind, teachers=tuple(n for n, w in weights.items() if w), temperature=2.31,
-                 weights=weights, label_share=0.21, validation_score=0.9, reference=kind == "oracle",
-                 trial="t0007" if kind == "searched" else None, **shared)
-        )  # fmt: skip
+            make(
+                name=name,
+                kind=kind,
+                teachers=tuple(n for n, w in weights.items() if w),
+                temperature=2.31,
+                weights=weights,
+                label_share=0.21,
+                validation_score=0.9,
+                reference=kind == "oracle",
+                trial="t0007" if kind == "searched" else None,
+                **shared,
+            )
+        )
     return roster
 
 
@@ -132,35 +150,95 @@ def _write_inputs(run_dir, roster, keys_N, seeds, labelled):
     marks = {name: fingerprint(name) for name in KNOWN}
     form.write_input(run_dir, form.Roster(students=tuple(roster)))
     teachers = tuple(
-        form.TeacherInfo(name=name, classes=tuple(CLASSES[c] for c in known), fingerprint=marks[name],
-                         entry=fingerprint([name]), seconds_per_row=2e-4 + 1e-5 * index, bytes=40_000 * (index + 1), rows=1297)
+        form.TeacherInfo(
+            name=name,
+            classes=tuple(CLASSES[c] for c in known),
+            fingerprint=marks[name],
+            entry=fingerprint([name]),
+            seconds_per_row=2e-4 + 1e-5 * index,
+            bytes=40_000 * (index + 1),
+            rows=1297,
+        )
         for index, (name, known) in enumerate(KNOWN.items())
-    )  # fmt: skip
+    )
     form.write_input(run_dir, form.Teachers(teachers=teachers))
     rng = np.random.default_rng(3)
     names = ["uniform", *(f"teacher:{name}@T=2,s=0.125" for name in KNOWN), *(f"without:{name}" for name in KNOWN)]
     scores = [0.72, *rng.uniform(0.45, 0.75, 7), *rng.uniform(0.65, 0.8, 7), *(0.93 - 0.35 * rng.beta(1.2, 4, 75))]
     trials = [
-        form.TrialRecord(key=f"t{index:04d}", name=names[index] if index < len(names) else None, score=float(score),
-                         params={"T": 2.0}, temperature=2.0, weights=WEIGHTS, label_share=0.2,
-                         epochs=40 if index % 3 else 10, status="done" if index % 3 or index < 15 else "stopped")
+        form.TrialRecord(
+            key=f"t{index:04d}",
+            name=names[index] if index < len(names) else None,
+            score=float(score),
+            params={"T": 2.0},
+            temperature=2.0,
+            weights=WEIGHTS,
+            label_share=0.2,
+            epochs=40 if index % 3 else 10,
+            status="done" if index % 3 or index < 15 else "stopped",
+        )
         for index, score in enumerate(scores)
-    ]  # fmt: skip
+    ]
     form.write_trials(run_dir, trials)
     dimensions = ("objective.terms.distill.lenses.0.value", *(f"weights[{name}]" for name in KNOWN), "share")
     budget = {"trials": len(trials), "epochs": 40, "folds": 2}
-    form.write_input(run_dir, form.SearchRecord(trials=len(trials), dimensions=dimensions, budget=budget,
-                                                metric="accuracy" if labelled else "fidelity", rows="labelled", chosen="t0007"))  # fmt: skip
-    form.write_input(run_dir, form.Counters(teacher_loads=21, rows_labelled=9079, rows_reused=0, trials=len(trials),
-                                            teacher_rows_during_search=0, actor_deaths=1, rows_quarantined=0))  # fmt: skip
+    form.write_input(
+        run_dir,
+        form.SearchRecord(
+            trials=len(trials),
+            dimensions=dimensions,
+            budget=budget,
+            metric="accuracy" if labelled else "fidelity",
+            rows="labelled",
+            chosen="t0007",
+        ),
+    )
+    form.write_input(
+        run_dir,
+        form.Counters(
+            teacher_loads=21,
+            rows_labelled=9079,
+            rows_reused=0,
+            trials=len(trials),
+            teacher_rows_during_search=0,
+            actor_deaths=1,
+            rows_quarantined=0,
+        ),
+    )
     entries = tuple(
         form.LineageEntry(teacher=name, entry=fingerprint([name]), generation=3, shards=33, rows=1297, bytes=98_304)
         for name in KNOWN
     )
-    form.write_input(run_dir, form.Lineage(run=fingerprint("run"), data=fingerprint("data"),
-                                           chunk_digests=tuple(chunk_digests(keys_N)), rows={"transfer": 697, "test": 300}, entries=entries))  # fmt: skip
-    form.write_input(run_dir, form.Context(name="fake", classes=CLASSES, seeds=seeds, command="raydistill run examples/digits/trust.yaml",
-                                           versions={"raydistill": "0.1.0", "torch": "2.13.0"}, inputs=("pixels",), student="mlp 64-24-10"))  # fmt: skip
-    seconds = {"plan": 0.2, "prepare": 1.4, "preflight": 0.9, "label": 11.2, "search": 48.3, "train": 21.0, "evaluate": 0.6}
+    form.write_input(
+        run_dir,
+        form.Lineage(
+            run=fingerprint("run"),
+            data=fingerprint("data"),
+            chunk_digests=tuple(chunk_digests(keys_N)),
+            rows={"transfer": 697, "test": 300},
+            entries=entries,
+        ),
+    )
+    form.write_input(
+        run_dir,
+        form.Context(
+            name="fake",
+            classes=CLASSES,
+            seeds=seeds,
+            command="raydistill run examples/digits/trust.yaml",
+            versions={"raydistill": "0.1.0", "torch": "2.13.0"},
+            inputs=("pixels",),
+            student="mlp 64-24-10",
+        ),
+    )
+    seconds = {
+        "plan": 0.2,
+        "prepare": 1.4,
+        "preflight": 0.9,
+        "label": 11.2,
+        "search": 48.3,
+        "train": 21.0,
+        "evaluate": 0.6,
+    }
     form.write_input(run_dir, form.Timings(seconds=seconds))
     (run_dir / "config.yaml").write_text(CONFIG, encoding="utf-8")
