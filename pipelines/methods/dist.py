@@ -22,8 +22,8 @@ class Options(PluginOptions):
     of probabilities (Huang et al.: Knowledge Distillation from A Stronger Teacher, NeurIPS 2022, eq. 8-10).
 
     1e-8 is added to the product of norms, so a constant row or class costs 1 (slope 0). The class part belongs to the
-    batch: each row carries it whole, so the mean over rows is the paper's value. tau^2 comes from the fusion. For dense maps
-    [N, C, H, W] every pixel is a row: flatten to [N*H*W, C] (`pixels_as_rows`).
+    batch: each row carries it whole, so the mean over rows is the paper's value. tau^2 comes from the fusion.
+    Of dense maps [N, C, H, W] every pixel is a row (`pixels_as_rows`).
     Data parallel: the class part is a statistic of the rows given in one call.
     """
 
