@@ -92,22 +92,21 @@ class CachedSource:
 
     def bind(self, rows_M: Tensor, teachers: Sequence[int]) -> CachedSource:
         """See `SignalSource`. Raises `DataError` when a row is missing and the policy is `error`."""
-        if self._missing == "error":
-            self._refuse_missing(rows_M)
         chosen = list(teachers)
         bound = object.__new__(CachedSource)
         bound.__dict__.update(self.__dict__)
-        bound.complete = bool(self._present_KN[chosen][:, rows_M].all())
-        if chosen == list(range(len(self.teachers))):
-            return bound
-        bound.teachers = tuple(self.teachers[index] for index in chosen)
-        bound._readers = [self._readers[index] for index in chosen]
-        bound._columns = [self._columns[index] for index in chosen]
-        bound._offsets_KN = self._offsets_KN[chosen]
-        bound.class_mask_KC = self.class_mask_KC[chosen]
-        bound._labelled_KN, bound._present_KN = self._labelled_KN[chosen], self._present_KN[chosen]
-        if self._table_NKC is not None:
-            bound._table_NKC = self._table_NKC[:, chosen].contiguous()
+        if chosen != list(range(len(self.teachers))):
+            bound.teachers = tuple(self.teachers[index] for index in chosen)
+            bound._readers = [self._readers[index] for index in chosen]
+            bound._columns = [self._columns[index] for index in chosen]
+            bound._offsets_KN = self._offsets_KN[chosen]
+            bound.class_mask_KC = self.class_mask_KC[chosen]
+            bound._labelled_KN, bound._present_KN = self._labelled_KN[chosen], self._present_KN[chosen]
+            if self._table_NKC is not None:
+                bound._table_NKC = self._table_NKC[:, chosen].contiguous()
+        if self._missing == "error":
+            bound._refuse_missing(rows_M)
+        bound.complete = bool(bound._present_KN[:, rows_M].all())
         return bound
 
     def _read(self, positions: Array) -> Tensor:

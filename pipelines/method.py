@@ -6,10 +6,14 @@ A method is one file in `pipelines/methods/` with
     NEEDS = Needs(...)                 what it must be given
     def loss(...)                      per-example losses, never reduced over examples
 
-and one of two calls, which `NEEDS` decides:
+and one of three calls, which `NEEDS` decides:
 
     signals: loss(student_logits [..., B, C], teacher_logits [..., B, C], class_mask bool, options) -> [..., B]
     labels:  loss(student_logits_BC, labels_B, options) -> [B]
+    both:    loss(student_logits, teacher_logits, class_mask, labels_B, options) -> [..., B]
+
+Labels are class indexes; a method of the second form is given labelled rows only, one of the third form must say what
+it does with rows of label -1.
 
 Leading dimensions are teachers, all at once; the inputs broadcast against each other, and `class_mask` broadcasts to
 them ([K, 1, C], [B, C] or [1, C]). Classes outside the mask do not exist: both sides are renormalised over the mask.

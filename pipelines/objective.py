@@ -67,8 +67,9 @@ class TeacherTerm:
         fusion = registry.load("fusion", config.fusion.kind)
         self._per_teacher: bool = fusion.PER_TEACHER
         self._fuse = partial(fusion.fuse, options=config.fusion)
-        method = registry.load("method", config.method.kind).loss
-        self._method: LogitLoss = partial(method, options=config.method)
+        method = registry.load("method", config.method.kind)
+        self._compare = partial(method.loss, options=config.method)
+        self._wants_labels: bool = method.NEEDS.labels
         active = list(range(len(source.teachers)))
         self._weights_K1: Tensor | None = None
         if not self._weighting.PER_ROW:
@@ -103,7 +104,8 @@ class TeacherTerm:
                 teachers.complete,
             )
             student = self._lenses.look(student, known_K1C if self._per_teacher else known_K1C.any(0))
-        return self._fuse(self._method, student, teachers, weights_KB, self._temperature), counted_B
+        method: LogitLoss = partial(self._compare, labels_B=labels_B) if self._wants_labels else self._compare
+        return self._fuse(method, student, teachers, weights_KB, self._temperature), counted_B
 
 
 class Objective:

@@ -73,7 +73,7 @@ def test_finite_on_awkward_input(seed: int, direction: str, dtype: torch.dtype) 
         assert loss.shape == (2, 3) and loss.isfinite().all() and gradient.isfinite().all()
         assert loss.dtype == torch.float32
     one = torch.randn(2, 3, 1, generator=torch.Generator().manual_seed(seed))
-    assert (kl.loss(one, one + 5, torch.tensor([True]), options) == 0).all()
+    assert kl.loss(one, one + 5, torch.tensor([True]), options).abs().max() < 1e-6
 
 
 def test_a_class_outside_the_mask_does_not_exist() -> None:
