@@ -88,4 +88,3 @@ def _plain(error: Exception, teacher: str) -> RaydistillError:
         return error
     text = f"{type(error).__name__}: {error}"[:400]
     return TeacherError("A teacher's host failed.", found=text, where=f"teachers.{teacher}")
-

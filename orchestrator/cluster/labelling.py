@@ -115,9 +115,7 @@ class _Labelling:
         self._session, self._spec, self._journal = session, spec, journal
         self._tasks = {task.teacher: task for task in tasks}
         self._publisher = Publisher({task.teacher: task.entry for task in tasks}, spec.run, publish_every_s)
-        pools = [
-            PoolSpec(task.teacher, task.units, demand(task.pool), task.pool.min, task.pool.max) for task in tasks
-        ]
+        pools = [PoolSpec(task.teacher, task.units, demand(task.pool), task.pool.min, task.pool.max) for task in tasks]
         self._dispatcher = Dispatcher(pools, session.capacity(), limits, time.monotonic())
         self._actors: dict[int, _Hosted] = {}
         self._failures: dict[str, RaydistillError] = {}
@@ -182,7 +180,9 @@ class _Labelling:
                 yield events.PoolFailed(pool, reason, left)
 
     def _start(self, task: PoolTask, number: int) -> None:
-        options = ray.remote(LabelActor).options(
+        options = ray.remote(
+            LabelActor
+        ).options(
             num_cpus=task.pool.num_cpus,
             num_gpus=task.pool.num_gpus,
             resources=dict(task.pool.resources),

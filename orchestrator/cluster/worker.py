@@ -127,9 +127,7 @@ def open_host(
         check_reproduces(prepared, loaded, dataset)
     policy = CacheConfig.model_validate(spec.section("cache")).nonfinite
     entry = entry_of(spec, teacher)
-    return TeacherHost(
-        teacher, loaded, dataset, entry, nonfinite=policy, batch_size=batch_size, run=spec.run
-    )
+    return TeacherHost(teacher, loaded, dataset, entry, nonfinite=policy, batch_size=batch_size, run=spec.run)
 
 
 def training_data(spec: WorkerSpec, row_sets: Iterable[str], groups: Iterable[str] = ()) -> TrainingData:

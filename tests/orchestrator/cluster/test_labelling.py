@@ -145,9 +145,7 @@ def test_a_poison_row_is_found_and_set_aside(ray_session: Session, tmp_path: Pat
     assert not any(task.units for task in project.tasks()), "a quarantined row isn't asked again"
 
 
-def test_a_teacher_that_dies_while_loading_gives_up_and_the_others_finish(
-    ray_session: Session, tmp_path: Path
-) -> None:
+def test_a_teacher_that_dies_while_loading_gives_up_and_the_others_finish(ray_session: Session, tmp_path: Path) -> None:
     crash = plain() + "\nimport os, sys\nif 'default_worker' in sys.argv[0]: os._exit(1)\n"
     project = make_project(tmp_path, {"crash_loop": crash, "crash_good": plain()})
     told: list[Event] = []
