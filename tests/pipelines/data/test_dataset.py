@@ -137,7 +137,9 @@ def test_fitting_rows_depend_on_content_only(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "turned.parquet")
     second = open_dataset(config("turned.parquet"), tmp_path).fitting_rows("train", "office", ("dog",))
     assert second.digest == first.digest and (second.inputs["x"] == first.inputs["x"]).all()
-    relabelled = opened(tmp_path, columns(office=["dog", "cat", "dog", "cat"])).fitting_rows("train", "office", ("dog",))
+    relabelled = opened(tmp_path, columns(office=["dog", "cat", "dog", "cat"])).fitting_rows(
+        "train", "office", ("dog",)
+    )
     assert relabelled.digest != first.digest
 
 
