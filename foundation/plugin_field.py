@@ -39,7 +39,9 @@ class PluginField:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
             self._choose,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda options: options.model_dump()),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda options: options.model_dump() if isinstance(options, BaseModel) else options
+            ),
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -60,15 +60,18 @@ _EXPECTED = {
     "less_than": "a number below {lt}",
     "less_than_equal": "a number of at most {le}",
     "multiple_of": "a multiple of {multiple_of}",
-    "string_pattern_mismatch": "text like {pattern}",
+    "string_pattern_mismatch": "text that matches `{pattern}`",
     "string_too_short": "text of at least {min_length} characters",
     "string_too_long": "text of at most {max_length} characters",
     "too_short": "at least {min_length} entries",
     "too_long": "at most {max_length} entries",
+    "union_tag_invalid": "{expected_tags}",
+    "union_tag_not_found": "a mapping with `kind`",
     "literal_error": "{expected}",
     "enum": "{expected}",
 }
-_SHOWS_WORD = {"literal_error", "enum", "plugin_unknown"}
+_ABOUT_KIND = {"union_tag_invalid", "plugin_unknown"}
+_SHOWS_WORD = {"literal_error", "enum", *_ABOUT_KIND}
 _MAX_SHOWN = 40
 
 
@@ -172,6 +175,8 @@ def _problem(
     if kind == "missing":
         step = f"add `{dotted(full[-1:])}:` here"
         return Problem(locate(full[:-1], True), dotted(full), "a value", "no such key", step)
+    if kind in _ABOUT_KIND and isinstance(value, dict) and "kind" in value:
+        full, value = (*full, "kind"), value["kind"]
     expected, step = _expected(item, value, kind)
     found = _shown(value, full, kind)
     return Problem(locate(full, item["loc"][-1:] == ("[key]",)), dotted(full), expected, found, step)
@@ -187,7 +192,7 @@ def _expected(item: dict[str, Any], value: Any, kind: str) -> tuple[str, str]:
             words = re.findall(r"'([^']*)'", expected)
             if near := nearest(value, words):
                 return expected, f"did you mean {near!r}?"
-        return expected, f"write {expected}" if kind not in {"literal_error", "enum"} else "write one of these"
+        return expected, f"write {expected}" if kind not in _SHOWS_WORD else "write one of these"
     message = str(item["msg"])
     for start in ("Value error, ", "Assertion failed, "):
         message = message.removeprefix(start)

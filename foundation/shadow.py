@@ -35,8 +35,8 @@ def check_not_shadowed() -> None:
 def _origin(floor: str) -> Path | None:
     module = sys.modules.get(floor)
     if module is not None:
-        places = [module.__file__] if getattr(module, "__file__", None) else list(getattr(module, "__path__", []))
-        return Path(str(places[0])) if places else None
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
+        return next((Path(place) for place in places if place), None)
     try:
         spec = importlib.util.find_spec(floor)
     except (ImportError, ValueError):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from foundation.fingerprint import fingerprint
 from orchestrator.config.load import LoadedConfig
 from orchestrator.config.root import RunConfig
 from orchestrator.run_folder import RunPaths, default_folder
@@ -108,7 +109,12 @@ def plan_of(loaded: LoadedConfig, *, paranoid: bool = False) -> Plan:
     dataset = open_dataset(loaded.config.data, loaded.base_dir)
     dataset.check_disjoint()
     cache = LabelCache.open(loaded.config.cache, loaded.base_dir, create=False, paranoid=paranoid)
-    return make_plan(loaded, dataset, cache)
+    return make_plan(loaded, dataset, cache, data=data_identity(dataset))
+
+
+def data_identity(dataset: Dataset) -> str:
+    """Returns 64 hex digits over the rows' content in order: other rows make another run."""
+    return fingerprint({"chunks": dataset.chunk_digests()})
 
 
 def make_plan(loaded: LoadedConfig, dataset: Dataset, cache: LabelCache, **decides: str) -> Plan:

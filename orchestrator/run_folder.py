@@ -297,8 +297,9 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
     """Returns command line arguments with the values of secret-like `--set` paths left out."""
     shown = []
     for argument in arguments:
-        name, equals, _ = argument.partition("=")
-        shown.append(f"{name}=..." if equals and secret_like([name]) else argument)
+        option = "--set=" if argument.startswith("--set=") else ""
+        name, equals, _ = argument.removeprefix(option).partition("=")
+        shown.append(f"{option}{name}=..." if equals and secret_like([name]) else argument)
     return shown
 
 

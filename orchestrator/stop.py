@@ -1,8 +1,9 @@
 """Ctrl-C and SIGTERM: the first asks the run to stop where nothing is lost, the second ends the process at once.
 
 The handler itself only notes the signal. A thread that reads the signal number from a pipe, which the interpreter's
-C code fills, does the rest; so the deadline holds even while the main thread is deep inside other C code. When the
-run hasn't ended by itself within `grace_s`, the process is ended: everything acknowledged is on disk by then.
+C code fills, does the rest; so the deadline holds even while the main thread is deep inside a library that releases
+the interpreter (waits for Ray, torch operators). When the run hasn't ended by itself within `grace_s`, the process is
+ended: everything acknowledged is on disk by then.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class StopRequest:
         self._pipe: tuple[int, int] | None = None
         self._wakeup_before = -1
         self._finished = threading.Event()
+        self._watcher: threading.Thread | None = None
 
     @property
     def signal_number(self) -> int | None:
@@ -94,7 +96,8 @@ class StopRequest:
         for number in SIGNALS:
             signal.signal(number, self._note)
         self._wakeup_before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        threading.Thread(target=self._watch, args=(read,), name="stop-watch", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, args=(read,), name="stop-watch", daemon=True)
+        self._watcher.start()
         return self
 
     def __exit__(
@@ -108,6 +111,8 @@ class StopRequest:
             signal.signal(number, handler)  # type: ignore[arg-type]
         os.close(self._pipe[1])  # the watching thread reads the end, and closes the other side
         self._pipe = None
+        if self._watcher is not None:
+            self._watcher.join(1.0)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.ask(number)

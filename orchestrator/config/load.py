@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -150,8 +150,9 @@ def _best_tree(values: dict[str, Any], config: RunConfig | None) -> tuple[dict[s
     for name, info in RunConfig.model_fields.items():
         if name not in values:
             continue
-        adapter: TypeAdapter[Any] = TypeAdapter(info.annotation)
         try:
+            annotation: Any = Annotated[info.annotation, *info.metadata]
+            adapter: TypeAdapter[Any] = TypeAdapter(annotation)
             tree[name] = adapter.dump_python(adapter.validate_python(values[name]), mode="json")
         except Exception:  # told by the whole model's validation already
             continue

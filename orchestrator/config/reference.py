@@ -150,7 +150,7 @@ def _name(model: type[BaseModel]) -> str:
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "*required*"
-    value = info.get_default(call_default_factory=True)  # type: ignore[call-arg]
+    value = info.get_default(call_default_factory=True)
     return "*computed*" if value is PydanticUndefined else f"`{_plain(value)}`"
 
 

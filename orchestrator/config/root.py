@@ -13,13 +13,13 @@ from orchestrator.cluster.config import ClusterConfig
 from orchestrator.config.sections import (
     CompareConfig,
     LabelConfig,
-    PooledTeacherConfig,
     SearchConfig,
 )
 from pipelines.data.config import DataConfig
 from pipelines.objective_config import ObjectiveConfig
 from pipelines.train_config import TrainConfig
 from teachers.cache.config import CacheConfig
+from teachers.config import TeacherConfig
 
 RunName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 TeacherName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
@@ -45,7 +45,7 @@ class RunConfig(StrictModel):
     format: Literal[1]
     name: RunName
     data: DataConfig
-    teachers: dict[TeacherName, PooledTeacherConfig] = Field(min_length=1)
+    teachers: dict[TeacherName, TeacherConfig] = Field(min_length=1)
     cache: CacheConfig = CacheConfig()
     label: LabelConfig
     student: Annotated[PluginOptions, PluginField("student")]

@@ -1,4 +1,4 @@
-"""The sections of a configuration that only the top floor cares about: labelling, search, comparison, worker counts.
+"""The sections of a configuration that only the top floor cares about: labelling, search, comparison.
 
 Everything else lives beside what it configures and is only composed in `root.py`.
 """
@@ -8,16 +8,8 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from foundation.model import StrictModel
-from orchestrator.cluster.config import PoolConfig
 from pipelines.score_config import ScoreConfig
 from pipelines.space import Dimension
-from teachers.config import TeacherConfig
-
-
-class PooledTeacherConfig(TeacherConfig):
-    """A teacher, and the pool of actors that hosts it while labels are made."""
-
-    pool: PoolConfig = PoolConfig()  # type: ignore[assignment]  # the same fields, and what an actor asks of Ray
 
 
 class LabelConfig(StrictModel):

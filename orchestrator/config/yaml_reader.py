@@ -88,7 +88,12 @@ def read_file(path: Path) -> tuple[Document, str]:
 
 def read_text(text: str, name: str) -> Document:
     """Returns the document in `text`; `name` is used in places. Raises `ConfigError` when the form is broken."""
-    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:  # lone surrogates, as they come from a command line of other encoding
+        found = f"character {error.start}"
+        raise ConfigError("The configuration is not UTF-8 text.", found=found, where=name) from None
+    if size > MAX_BYTES:
         raise ConfigError("The configuration is too large.", expected="at most 1 MiB", where=name)
     reader = _Reader(Document(name))
     reader.events = _bounded(text, name)
