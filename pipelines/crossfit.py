@@ -100,7 +100,7 @@ class _Judge:
     def __init__(self, data: TrainingData, config: ScoreConfig, rows: Array) -> None:
         self._config = config
         self._labels = data.labels_N[torch.from_numpy(rows)].cpu().numpy()
-        self._judged = np.ones(len(rows), dtype=bool)
+        self._judged: Array = np.ones(len(rows), dtype=bool)
         self._extra: dict[str, Array] = {}
         if config.metric == "fidelity":
             if data.source is None:
