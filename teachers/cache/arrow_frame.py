@@ -148,7 +148,8 @@ def _field(column: Column) -> Table:
         "half": (3, Table({0: Number("h", 0)})),  # FloatingPoint(HALF)
         "float": (3, Table({0: Number("h", 1)})),  # FloatingPoint(SINGLE)
     }[column.type]
-    scalar: dict[int, Value] = {1: Number("B", 0), 2: Number("B", number), 3: arrow_type, 5: ()}  # not nullable, no children
+    # Slots: 0 name, 1 nullable, 2 and 3 type, 5 children.
+    scalar: dict[int, Value] = {1: Number("B", 0), 2: Number("B", number), 3: arrow_type, 5: ()}
     if not column.width:
         return Table({0: column.name, **scalar})
     items = Table({0: "item", **scalar})

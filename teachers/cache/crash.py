@@ -1,7 +1,8 @@
 """A door for the fault tests: die by SIGKILL at a named step, or in the middle of a write.
 
 Nothing happens unless RAYDISTILL_CRASH_AT is set. `put.data.linked` dies at that point; `bytes.data=1000` dies when
-1000 bytes of an object of the folder `data` are on their way to the disk. The exhaustive tests walk over `POINTS`.
+1000 bytes of an object of the folder `data` are on their way to the disk; `bytes.data=1000@place` dies in the second
+write, to the final name, that a disk without links needs. The exhaustive tests walk over `POINTS`.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ def crash_point(name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def crash_after_bytes(folder: str) -> int | None:
+def crash_after_bytes(folder: str, *, in_place: bool) -> int | None:
     """Returns how many bytes of an object in `folder` may still be written before `crash_now`, or None."""
-    wanted = os.environ.get(VARIABLE, "")
+    wanted, place, _ = os.environ.get(VARIABLE, "").partition("@place")
     prefix = f"bytes.{folder}="
-    return int(wanted.removeprefix(prefix)) if wanted.startswith(prefix) else None
+    return int(wanted.removeprefix(prefix)) if wanted.startswith(prefix) and in_place == bool(place) else None
 
 
 def crash_now() -> None:

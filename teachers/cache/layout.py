@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import secrets
 
-from foundation.errors import FormatError, StorageError
+from foundation.errors import CorruptionError, FormatError, StorageError
 from teachers.cache.sealed import FORMAT, seal, unseal
 from teachers.cache.store import Store
 
@@ -82,7 +82,7 @@ def check_format(store: Store, *, create: bool) -> None:
     """Refuses a root of another format or of somebody else; with `create`, marks an empty one as ours."""
     blob = store.fetch(FORMAT_NAME)
     if blob is None:
-        if others := store.list(""):
+        if others := [name for name in store.list("") if name not in (ENTRIES, "quarantine")]:
             raise FormatError(
                 "This folder is not a label cache, and it is not empty.",
                 expected=FORMAT_NAME,
@@ -94,7 +94,14 @@ def check_format(store: Store, *, create: bool) -> None:
             store.put_if_absent(FORMAT_NAME, seal({"format": FORMAT, "kind": "raydistill-cache", "features": []}))
             check_format(store, create=False)
         return
-    body = unseal(blob.data, f"{store.location}/{FORMAT_NAME}")
+    try:
+        body = unseal(blob.data, f"{store.location}/{FORMAT_NAME}")
+    except CorruptionError:
+        if not create:
+            raise
+        # Every entry, receipt and generation carries its own format version, so marking the root anew hides nothing.
+        store.move(FORMAT_NAME, f"quarantine/{FORMAT_NAME}.{secrets.token_hex(4)}")
+        return check_format(store, create=True)
     if unknown := set(body.get("features", [])) - FEATURES:
         raise FormatError(
             "This cache uses features that this version doesn't know.",

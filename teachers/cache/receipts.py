@@ -21,6 +21,7 @@ def stem_of(receipt: Receipt) -> str:
         "run": receipt.run,
         "stage": receipt.stage,
         "quarantined": [list(item) for item in receipt.quarantined],
+        "recovered": bool(receipt.extra.get("recovered")),
     }
     return f"{receipt.unit}-{fingerprint(told)[:16]}"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from foundation import registry
-from foundation.errors import StorageError
+from foundation.errors import PluginError, StorageError
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,11 @@ def open_store(location: str) -> Store:
     """Opens the store of a location: a path, or `scheme://...` for the plug-in named like the scheme."""
     scheme, found, _ = location.partition("://")
     kind = scheme if found else "local"
-    if kind not in registry.names("store"):
-        known = ", ".join(registry.names("store"))
-        raise StorageError("There is no store for this location.", expected=known, found=kind, where=location)
-    store: Store = registry.load("store", kind).open_store(location, {})
+    try:
+        module = registry.load("store", kind)
+    except PluginError as error:
+        raise StorageError(
+            "There is no store for this location.", expected=error.expected, found=kind, where=location
+        ) from error
+    store: Store = module.open_store(location, {})
     return store

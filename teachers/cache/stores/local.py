@@ -67,7 +67,7 @@ class LocalStore:
             _make_folders(folder)
             temp = os.path.join(folder, f".tmp-{os.getpid()}-{secrets.token_hex(8)}")
             try:
-                _write(temp, data, short)
+                _write(temp, data, short, in_place=False)
                 won = _link(temp, path)
                 if won is None:
                     won = _write_in_place(path, data, short)
@@ -121,11 +121,11 @@ class LocalStore:
         return os.path.join(folder, segments[-1])
 
 
-def _write(path: str, data: bytes, short: str) -> None:
+def _write(path: str, data: bytes, short: str, *, in_place: bool) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
         crash_point(f"put.{short}.opened")
-        limit = crash_after_bytes(short)
+        limit = crash_after_bytes(short, in_place=in_place)
         rest = memoryview(data)[:limit]
         while rest:
             rest = rest[os.write(fd, rest) :]
@@ -154,7 +154,7 @@ def _link(temp: str, path: str) -> bool | None:
 
 def _write_in_place(path: str, data: bytes, short: str) -> bool:
     try:
-        _write(path, data, short)
+        _write(path, data, short, in_place=True)
     except FileExistsError:
         return False
     except OSError:

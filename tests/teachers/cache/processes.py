@@ -27,9 +27,9 @@ def start(folder: Path, jobs: list[dict[str, Any]], *, together: bool = False) -
     return statuses
 
 
-def acked(root: Path) -> set[int]:
+def acked(notes: Path) -> set[int]:
     """Rows that some process has reported as visible."""
-    path = root.parent / "acked"
+    path = notes / "acked"
     rows: set[int] = set()
     for line in path.read_text().splitlines() if path.exists() else []:
         first, count = map(int, line.split())

@@ -3,7 +3,7 @@ deaths cost one interpreter start.
 
     python writer_process.py JOBS.json        [{"root", "units": [[first, count]], "crash": "", "links": true, ...}]
 
-Each acknowledged unit is appended to ROOT/../acked. Prints the wait status of each job as a JSON list.
+Each acknowledged unit is appended to ROOT/../acked (or NOTES/acked). Prints the wait status of each job as a JSON list.
 """
 
 from __future__ import annotations
@@ -65,10 +65,14 @@ def run(job: dict[str, Any]) -> int:
             # Answers differ between writers, so a row that is visible twice or mixed would show.
             entry.publish([write(entry, rows, answer=job.get("answer", 0))], run=str(os.getpid()))
         except RaydistillError as error:
-            Path(job["root"], "..", "error").write_text(str(error))
+            Path(_notes(job), "error").write_text(str(error))
             return error.exit_code
-        _acknowledge(Path(job["root"], "..", "acked"), first, count)
+        _acknowledge(_notes(job) / "acked", first, count)
     return 0
+
+
+def _notes(job: dict[str, Any]) -> Path:
+    return Path(job.get("notes", Path(job["root"]).parent))
 
 
 def _acknowledge(path: Path, first: int, count: int) -> None:
