@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from orchestrator.files import write_atomic, write_json
 from orchestrator.report.compare import Measure, best_single, compare_roster, judge
-from orchestrator.report.files import write_atomic, write_json
 from orchestrator.report.findings import findings, headline
 from orchestrator.report.gather import Gathered, gather
 from orchestrator.report.inputs import TeacherInfo

@@ -63,7 +63,7 @@ def _on_mixing(
     students: tuple[StudentReport, ...], comparisons: tuple[Comparison, ...], single: str | None
 ) -> Iterator[Finding]:
     kinds = {one.name: one.kind for one in students}
-    for found in comparisons:
+    for found in sorted(comparisons, key=lambda one: one.b != single):  # the hardest rival first
         kind = kinds.get(found.b)
         if kind in ("oracle", "other", None) or found.verdict == "one_seed":
             continue

@@ -16,7 +16,8 @@ from pydantic import Field, ValidationError
 
 from foundation.errors import FormatError
 from foundation.model import StrictModel
-from orchestrator.report.files import read_json, write_atomic, write_json
+from orchestrator.files import write_atomic, write_json
+from orchestrator.report.files import read_json
 
 StudentKind = Literal[
     "labels_only", "single", "plain_mean", "plain_mean_tuned", "searched", "oracle", "control", "other"

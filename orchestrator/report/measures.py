@@ -68,7 +68,7 @@ def spread(values: list[float]) -> Score:
 
 
 def calibration(data: Gathered, name: str) -> Calibration:
-    """Reliability bins of one student with the rows of all seeds pooled. Needs labels."""
+    """Reliability bins of one student with the rows of all seeds pooled, and its mean ECE. Needs labels."""
     rows_N = data.labelled_N
     pooled: Mapping[int, np.ndarray] = data.logits[name]
     logits_MC = np.concatenate([one[rows_N] for one in pooled.values()])
@@ -83,5 +83,5 @@ def calibration(data: Gathered, name: str) -> Calibration:
         sure = float(confidence_M[inside_M].mean()) if count else None
         right = float(right_M[inside_M].mean()) if count else None
         bins.append(Bin(low=index / BINS, high=(index + 1) / BINS, count=count, confidence=sure, accuracy=right))
-    ece = measure("ece", logits_MC, labels_M)
+    ece = spread([measure("ece", one, data.labels_N) for one in pooled.values()]).mean
     return Calibration(name=name, ece=ece, bins=tuple(bins))

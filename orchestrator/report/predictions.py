@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from foundation.errors import CorruptionError, DataError, FormatError
 from foundation.fingerprint import digest
-from orchestrator.report.files import write_atomic
+from orchestrator.files import write_atomic
 from teachers.row_keys import KEY_DTYPE, RowKeys, from_bytes, to_bytes
 
 PREDICTIONS_FORMAT = 1

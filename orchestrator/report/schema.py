@@ -117,7 +117,7 @@ class Bin(StrictModel):
 
 
 class Calibration(StrictModel):
-    """Reliability of one student, all seeds pooled."""
+    """Reliability of one student: bins with the rows of all seeds pooled, and the mean of the seeds' ECE."""
 
     name: str
     ece: float

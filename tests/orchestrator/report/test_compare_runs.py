@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from foundation.errors import DataError, FormatError
-from orchestrator.report.build import write_report
+from orchestrator.files import write_json
+from orchestrator.report.build import REPORT_JSON, build
 from orchestrator.report.compare_runs import compare_runs, load_report
 
 
@@ -20,8 +21,8 @@ def pair(run_dir: Path, tmp_path: Path) -> tuple[Path, Path]:
     shutil.copytree(run_dir, other)
     shutil.rmtree(other / "predictions/students/searched")
     shutil.copytree(other / "predictions/students/plain_mean", other / "predictions/students/searched")
-    write_report(run_dir)
-    write_report(other)
+    for path in (run_dir, other):
+        write_json(path / REPORT_JSON, build(path))
     return run_dir, other
 
 

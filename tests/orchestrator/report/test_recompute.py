@@ -10,10 +10,17 @@ from typing import Any
 import pytest
 
 from foundation.errors import CorruptionError, DataError
-from orchestrator.report.build import write_report
+from orchestrator.files import write_json
+from orchestrator.report.build import REPORT_JSON, build
 from orchestrator.report.inputs import Counters
 from orchestrator.report.predictions import Predictions, path_of, read_predictions, write_predictions
 from orchestrator.report.recompute import recompute
+
+
+def write_report(run_dir: Path) -> dict[str, Any]:
+    report = build(run_dir)
+    write_json(run_dir / REPORT_JSON, report)
+    return report
 
 
 def numbers(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
