@@ -66,6 +66,8 @@ def test_other_names() -> None:
         ("raises", 'answer = lambda i: i["y"]', "KeyError"),
         ("centred", 'answer = lambda i: i["x"] - i["x"].mean(axis=0)', "depends on the other rows"),
         ("placed", 'answer = lambda i: i["x"] + np.arange(len(i["x"]))[:, None]', "depends on the other rows"),
+        ("rising", 'answer = lambda i: i["x"] + (i["x"][0, 0] < i["x"][-1, 0])', "depends on the other rows"),
+        ("falling", 'answer = lambda i: i["x"] + (i["x"][0, 0] > i["x"][-1, 0])', "depends on the other rows"),
         ("random", 'answer = lambda i: np.random.default_rng().normal(size=i["x"].shape)', "differently each time"),
     ],
 )

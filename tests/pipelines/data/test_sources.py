@@ -101,3 +101,16 @@ def test_bundled_sets(name: str, rows: int, width: int, classes: list[str], tmp_
     data = open_dataset(DataConfig.model_validate(config), tmp_path)
     assert data.inputs["features"].shape == (rows, width) and (data.labels_N >= 0).all()
     assert abs(len(data.positions("train")) / rows - 0.7) < 0.02
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_equal_rows_fall_into_one_part(seed: int, tmp_path: Path) -> None:
+    config = {
+        "source": {"kind": "sklearn", "name": "iris", "shares": {"a": 0.5, "b": 0.5}, "seed": seed},
+        "inputs": ["features"],
+        "classes": ["setosa", "versicolor", "virginica"],
+        "split": {"column": "split"},
+        "splits": {"a": {"values": ["a"]}, "b": {"values": ["b"]}},
+        "disjoint": [["a", "b"]],
+    }
+    open_dataset(DataConfig.model_validate(config), tmp_path)
