@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +12,7 @@ from blake3 import blake3
 
 from teachers.cache.codecs.dense import Options
 from teachers.cache.entry import Entry, EntryKey, entry_key
+from teachers.cache.sealed import seal
 from teachers.card import TeacherCard
 from teachers.row_keys import from_hex
 from teachers.units import Receipt, Unit
@@ -62,3 +65,10 @@ def rows_shown(entry: Entry, rows: range) -> set[int]:
     assert np.array_equal(logits[present], logits_of(np.array(rows)[present]))
     assert not logits[~present].any()
     return set(np.array(rows)[present].tolist())
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Changes the body of a stored record and seals it again, as another version or a forger would."""
+    body = json.loads(path.read_bytes())["body"]
+    change(body)
+    path.write_bytes(seal(body))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +16,10 @@ from foundation.fingerprint import digest
 from teachers.cache import layout
 from teachers.cache.arrow_frame import assemble
 from teachers.cache.entry import Entry
-from teachers.cache.sealed import seal, unseal
+from teachers.cache.sealed import unseal
 from teachers.row_keys import from_hex
 from teachers.units import Receipt
-from tests.teachers.cache.labels import keys_array, keys_of, logits_of, rows_shown, write
+from tests.teachers.cache.labels import keys_array, keys_of, logits_of, rewrite, rows_shown, write
 from tests.teachers.cache.processes import open_entry
 
 ROWS = range(40)
@@ -199,12 +197,6 @@ def test_a_damaged_receipt_blocks_counting_until_it_is_set_aside(stored: Path) -
     [damage] = entry.audit()
     assert damage.kind == "receipt" and entry.set_aside(damage) == 0
     assert len(entry.receipts()) == 4 and rows_shown(entry, ROWS) == set(ROWS)
-
-
-def rewrite(path: Path, change: Callable[[dict[str, object]], None]) -> None:
-    body = json.loads(path.read_bytes())["body"]
-    change(body)
-    path.write_bytes(seal(body))
 
 
 @pytest.mark.parametrize("pattern", ["format.json", "entries/*/manifest/00000005.json", "entries/*/receipts/*.json"])
