@@ -60,6 +60,7 @@ class Objective:
     distill: str
     labels: str | None
     lens: int | None
+    distill_share: float
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Objective:
@@ -69,9 +70,9 @@ class Objective:
         distill = [name for name in terms if name not in labels]
         if not distill:
             raise ConfigError("No term of the objective listens to the teachers.", where="objective.terms")
-        lenses = terms[distill[0]].get("lenses") or []
+        lenses, share = terms[distill[0]].get("lenses") or [], float(terms[distill[0]]["share"])
         lens = next((index for index, lens in enumerate(lenses) if lens["kind"] == "temperature"), None)
-        return cls(tuple(config["teachers"]), distill[0], labels[0] if labels else None, lens)
+        return cls(tuple(config["teachers"]), distill[0], labels[0] if labels else None, lens, share)
 
     def settings(
         self, weights: Mapping[str, float], temperature: float | None = None, label_share: float | None = None
@@ -84,8 +85,8 @@ class Objective:
         if temperature is not None and self.lens is not None:
             out[f"{term}.lenses.{self.lens}.value"] = float(temperature)
         if label_share is not None and self.labels is not None:
-            out[f"{term}.share"] = 1.0 - float(label_share)
-            out[f"objective.terms.{self.labels}.share"] = float(label_share)
+            # Shares are relative: the one of the teachers stays, so that every try is a point of a search over the other.
+            out[f"objective.terms.{self.labels}.share"] = self.distill_share * label_share / (1.0 - label_share)
         return out
 
     def labels_alone(self) -> dict[str, Any]:
