@@ -44,9 +44,11 @@ def train(model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
     for _ in range(EPOCHS):
-        for batch in torch.randperm(len(labels), generator=generator).split(BATCH):
+        order = torch.randperm(len(labels), generator=generator)
+        for start in range(0, len(labels), BATCH):
+            batch = order[start : start + BATCH]
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
+            torch.autograd.backward(nn.functional.cross_entropy(model(inputs[batch]), labels[batch]))
             optimizer.step()
         schedule.step()
     model.eval()
