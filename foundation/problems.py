@@ -8,7 +8,6 @@ Where a key stands in a file is told by the caller through `locate`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,13 +17,11 @@ from pydantic import BaseModel, ValidationError
 
 from foundation.model_walk import known_keys
 from foundation.plugin_field import OptionsError
+from foundation.words import nearest, plain_text, secret_like
 
 Key = tuple[str | int, ...]
 Locate = Callable[[Key, bool], str]  # (path, whether its key rather than its value is meant) -> file:line:column
 
-_SECRET = re.compile(
-    r"secret|token|passw|api_?key|access_?key|private_?key|credential|(^|_)auth($|_)|(^|_)pin($|_)", re.I
-)
 _TYPES = {
     bool: "true or false",
     int: "a whole number",
@@ -109,28 +106,9 @@ def dotted(path: Iterable[str | int]) -> str:
     return ".".join(plain_text(str(part)) for part in path)
 
 
-def plain_text(text: str) -> str:
-    """Returns `text` with everything unprintable escaped and long text cut: safe for a terminal and a log."""
-    shown = "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text[:200]
-    )
-    return shown if len(text) <= 200 else f"{shown}..."
-
-
-def secret_like(path: Iterable[str | int]) -> bool:
-    """True when a key on the path sounds like it holds a secret."""
-    return any(isinstance(part, str) and _SECRET.search(part) for part in path)
-
-
 def type_words(value: Any) -> str:
     """The type of a plain value in plain words."""
     return "nothing" if value is None else _TYPES.get(type(value), "something else")
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Returns the known name that `name` was probably meant to be."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return near[0] if near else None
 
 
 def _unfold(

@@ -14,7 +14,6 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -23,13 +22,22 @@ from typing import IO, Any
 import psutil
 import yaml
 
-from foundation.errors import ConfigError, FormatError, LockedError
-from foundation.problems import plain_text, secret_like
+from foundation.errors import ConfigError, LockedError
+from foundation.words import plain_text
 from orchestrator.config.load import LoadedConfig
 from orchestrator.files import storage_error, write_atomic, write_json
+from orchestrator.run_paths import (
+    FORMAT,
+    STAGES,
+    RunPaths,
+    driver_of,
+    owner_in,
+    read_facts,
+    without_secrets,
+)
 
-FORMAT = 1
-STAGES = ("plan", "prepare", "preflight", "label", "search", "train", "evaluate", "controls", "report", "export")
+__all__ = ["STAGES", "RunFolder", "RunPaths", "default_folder", "driver_of", "read_facts", "without_secrets"]
+
 _PACKAGES = ("raydistill", "ray", "torch", "pyarrow", "numpy", "scikit-learn", "optuna", "pydantic")
 _FOLDERS = (
     "journal/stages",
@@ -41,72 +49,6 @@ _FOLDERS = (
     "train",
     "export",
 )
-
-
-@dataclass(frozen=True)
-class RunPaths:
-    """Where things lie in a run folder; nothing is made or opened by asking."""
-
-    root: Path
-
-    @property
-    def facts(self) -> Path:
-        return self.root / "run.json"
-
-    @property
-    def config(self) -> Path:
-        return self.root / "config.yaml"
-
-    @property
-    def lock(self) -> Path:
-        return self.root / "lock"
-
-    @property
-    def journal(self) -> Path:
-        return self.root / "journal"
-
-    @property
-    def events(self) -> Path:
-        return self.root / "events.jsonl"
-
-    @property
-    def trials(self) -> Path:
-        return self.root / "trials.jsonl"
-
-    @property
-    def search(self) -> Path:
-        return self.root / "search.json"
-
-    @property
-    def students(self) -> Path:
-        return self.root / "students"
-
-    @property
-    def predictions(self) -> Path:
-        return self.root / "predictions"
-
-    @property
-    def train(self) -> Path:
-        return self.root / "train"
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report.json"
-
-    @property
-    def report_html(self) -> Path:
-        return self.root / "report.html"
-
-    @property
-    def model_card(self) -> Path:
-        return self.root / "model_card.md"
-
-    @property
-    def export(self) -> Path:
-        return self.root / "export"
-
-    def mark(self, stage: str) -> Path:
-        return self.journal / "stages" / f"{stage}.json"
 
 
 class RunFolder:
@@ -196,27 +138,13 @@ def default_folder(loaded: LoadedConfig, identity: str) -> Path:
     return loaded.base_dir / "runs" / f"{loaded.config.name}-{identity[:12]}"
 
 
-def driver_of(root: Path) -> dict[str, Any] | None:
-    """Returns the live driver of a run folder ({pid, create_time, host, since}), or None when nobody drives it."""
-    path = RunPaths(root).lock
-    try:
-        with path.open("r", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return _owner(file.read())
-    except OSError:
-        return None
-    return None
-
-
 def _take_lock(paths: RunPaths) -> IO[str]:
     file = paths.lock.open("a+", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
-        owner = _owner(file.read())
+        owner = owner_in(file.read())
         file.close()
         raise LockedError(
             "Another driver works in this run folder.",
@@ -237,14 +165,6 @@ def _take_lock(paths: RunPaths) -> IO[str]:
     return file
 
 
-def _owner(text: str) -> dict[str, Any]:
-    try:
-        owner = json.loads(text)
-    except ValueError:
-        return {}
-    return owner if isinstance(owner, dict) else {}
-
-
 def _same_run(paths: RunPaths, identity: str) -> bool:
     facts = read_facts(paths.root)
     if facts is None:
@@ -258,21 +178,6 @@ def _same_run(paths: RunPaths, identity: str) -> bool:
             next_step="give another --run-dir, or none: each configuration gets a folder of its own",
         )
     return True
-
-
-def read_facts(root: Path) -> dict[str, Any] | None:
-    """Returns `run.json`, or None where there is none. Raises `FormatError` when it can't be read."""
-    path = RunPaths(root).facts
-    try:
-        facts = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError:
-        raise FormatError("run.json is damaged.", where=path, next_step="move the folder away") from None
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        found = facts.get("format") if isinstance(facts, dict) else "no mapping"
-        raise FormatError("A run folder of another format.", expected=FORMAT, found=found, where=path)
-    return facts
 
 
 def _facts(loaded: LoadedConfig, identity: str, root: Path, command: Sequence[str] | None) -> dict[str, Any]:
@@ -291,16 +196,6 @@ def _facts(loaded: LoadedConfig, identity: str, root: Path, command: Sequence[st
             **{name: found for name in _PACKAGES if (found := _version(name))},
         },
     }
-
-
-def without_secrets(arguments: Sequence[str]) -> list[str]:
-    """Returns command line arguments with the values of secret-like `--set` paths left out."""
-    shown = []
-    for argument in arguments:
-        option = "--set=" if argument.startswith("--set=") else ""
-        name, equals, _ = argument.removeprefix(option).partition("=")
-        shown.append(f"{option}{name}=..." if equals and secret_like([name]) else argument)
-    return shown
 
 
 def _version(package: str) -> str | None:

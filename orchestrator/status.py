@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 
 from foundation.errors import ConfigError, RaydistillError
-from foundation.problems import plain_text
-from orchestrator.run_folder import STAGES, RunPaths, driver_of, read_facts
+from foundation.words import plain_text
+from orchestrator.run_paths import STAGES, RunPaths, driver_of, read_facts
 
 _TAIL_BYTES = 1 << 16
 _SAME_START_S = 1.0

@@ -52,6 +52,6 @@ def drive(
 
 def resume_line() -> str:
     """The command line that was typed, ready to be pasted."""
-    from orchestrator.run_folder import without_secrets
+    from orchestrator.run_paths import without_secrets
 
     return shlex.join(["raydistill", *without_secrets(sys.argv[1:])])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation.errors import RaydistillError, StoppedError
-from foundation.problems import plain_text
+from foundation.words import plain_text
 
 
 class Output:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from foundation.problems import Key, nearest, plain_text
+from foundation.problems import Key
+from foundation.words import nearest, plain_text
 
 ALL_ROWS = "all"
 

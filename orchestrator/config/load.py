@@ -13,7 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from foundation import registry
 from foundation.errors import ConfigError, RaydistillError
 from foundation.fingerprint import fingerprint
-from foundation.problems import Key, Problem, plain_text, problems_of
+from foundation.problems import Key, Problem, problems_of
+from foundation.words import plain_text
 from orchestrator.config.crosschecks import cross_check
 from orchestrator.config.overrides import apply_sets
 from orchestrator.config.root import RunConfig

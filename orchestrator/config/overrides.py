@@ -11,7 +11,8 @@ import copy
 from typing import Any
 
 from foundation.errors import ConfigError
-from foundation.problems import Key, Problem, dotted, plain_text
+from foundation.problems import Key, Problem, dotted
+from foundation.words import plain_text
 from orchestrator.config.yaml_reader import read_text
 
 _SOURCE = "--set"

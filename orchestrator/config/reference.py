@@ -6,7 +6,7 @@ import inspect
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -15,7 +15,15 @@ from foundation.plugin_field import PluginField
 from foundation.secret_ref import SecretRef
 from orchestrator.config.root import RunConfig
 
-_WORDS: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", SecretRef: "secret"}
+_WORDS: dict[Any, str] = {
+    JsonValue: "any value",
+    Any: "any value",
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    SecretRef: "secret",
+}
 _KINDS_WITH_OPTIONS = ("source", "backend", "codec", "student", "method", "fusion", "weighting", "lens")
 
 

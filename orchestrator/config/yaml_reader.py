@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 
 from foundation.errors import ConfigError
-from foundation.problems import Key, Problem, dotted, plain_text
+from foundation.problems import Key, Problem, dotted
+from foundation.words import plain_text
 from orchestrator.config.scalars import ScalarError, resolve
 
 MAX_BYTES = 1 << 20

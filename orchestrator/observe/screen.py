@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Protocol
 
-from foundation.problems import plain_text
+from foundation.words import plain_text
 from orchestrator.observe.render import Style, Work
 
 SECONDS_BETWEEN_LINES = 2.0

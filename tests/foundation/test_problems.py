@@ -13,8 +13,9 @@ from pydantic import Field, ValidationError
 from foundation.errors import ConfigError
 from foundation.model import StrictModel
 from foundation.plugin_field import PluginField
-from foundation.problems import Key, Problem, plain_text, problems_of, secret_like
+from foundation.problems import Key, Problem, problems_of
 from foundation.secret_ref import SecretRef
+from foundation.words import plain_text, secret_like
 
 CANARY = "CANARY-5f1c9a"
 

@@ -14,7 +14,7 @@ import pytest
 from foundation.errors import StoppedError
 from orchestrator.stop import StopRequest
 
-# `stolen`: a library (Ray, on start) installed handlers of its own. `deaf`: the loop never asks. `busy`: the main thread
+# `stolen`: a library (Ray, on start) installed its own handlers. `deaf`: the loop never asks. `busy`: the main thread
 # waits in C code that goes on waiting after a signal, so no Python handler runs.
 PROGRAM = """
 import ctypes, os, signal, sys, time
