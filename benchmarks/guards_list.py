@@ -6,6 +6,7 @@ Add one whenever a check or an order of steps is there to keep a promise whose b
 from __future__ import annotations
 
 from benchmarks.guards import Guard
+from benchmarks.guards_cache import CACHE
 from benchmarks.patching import Cut
 
 _JOURNAL = "orchestrator/journal.py"
@@ -144,4 +145,4 @@ DISPATCHER = (
     ),
 )
 
-GUARDS: tuple[Guard, ...] = (*JOURNAL, *DISPATCHER)
+GUARDS: tuple[Guard, ...] = (*CACHE, *DISPATCHER, *JOURNAL)
