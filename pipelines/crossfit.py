@@ -106,7 +106,8 @@ class _Judge:
             if data.source is None:
                 raise ConfigError("Fidelity is measured against teachers, but there are none.", where="search.score")
             teacher_NC = teacher_mixture(data.source, rows)
-            self._judged = np.asarray(np.isfinite(teacher_NC).all(axis=1))  # rows that no teacher has labelled can't be judged
+            # Rows that no teacher has labelled can't be judged.
+            self._judged = np.asarray(np.isfinite(teacher_NC).all(axis=1))
             self._extra["teacher_NC"] = teacher_NC[self._judged]
         elif not (self._labels >= 0).any():
             raise ConfigError(
