@@ -96,13 +96,13 @@ def test_odd_root_names_work(tmp_path: Path, root: str) -> None:
 
 @pytest.mark.parametrize("teacher", ["../../x", "/etc", "a\0b", "a\nb", "🎓", "x" * 5000, "file:///etc/passwd"])
 def test_odd_texts_in_a_key_never_reach_a_path(cache: LabelCache, tmp_path: Path, teacher: str) -> None:
+    entry = cache.entry(key_of(teacher))
     with opened_files() as opened:
-        entry = cache.entry(key_of(teacher))
         unit = Unit(teacher, entry.id, (0,), ("0" * 32,))
         entry.publish([entry.write(unit, np.empty((0, 10)), (), quarantined=[("0" * 32, teacher)])])
         assert cache.entries()[0].key == key_of(teacher)
     assert entry.committed().quarantined == {"0" * 32: teacher}
-    assert all(path.startswith(str(tmp_path)) for path in opened)
+    assert [path for path in opened if not path.startswith(str(tmp_path))] == []
 
 
 def test_names_in_stored_records_never_become_paths(cache: LabelCache, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_names_in_stored_records_never_become_paths(cache: LabelCache, tmp_path:
         rewrite(path, lambda body: body["change"]["added"][0].update(shard=evil))  # noqa: B023
         with opened_files() as opened, pytest.raises(StorageError):
             cache.entry(key_of()).reader().gather(entry.committed().keys)
-        assert all(name.startswith(str(tmp_path)) for name in opened)
+        assert [name for name in opened if not name.startswith(str(tmp_path))] == []
 
 
 @contextmanager
