@@ -116,8 +116,9 @@ class _Fit:
             from ray import train as ray_train
             from ray.train.torch import TorchConfig, TorchTrainer
 
+            entry: Any = _entry
             trainer = TorchTrainer(
-                _entry,
+                entry,
                 train_loop_config={"roster": roster},
                 torch_config=TorchConfig(backend="nccl" if roster.use_gpu else "gloo", timeout_s=300),
                 scaling_config=ray_train.ScalingConfig(

@@ -153,7 +153,8 @@ def test_damaged_checkpoints_are_named_and_an_older_one_is_used(
     arguments: dict[str, Any] = {"run_dir": tmp_path, "fingerprint": "d" * 64, "checkpoint_least_s": 0.0}
     list(train_roster(ray_session, [job], project.spec, **arguments))
     storage = tmp_path / "train" / f"train-{'d' * 16}"
-    kept = sorted(storage.glob("checkpoint_*"), key=lambda path: json.loads((path / "checkpoint.json").read_text())["number"])
+    numbered = {json.loads(path.read_text())["number"]: path.parent for path in storage.glob("*/checkpoint.json")}
+    kept = [folder for _, folder in sorted(numbered.items())]
     assert len(kept) == 3
     (tmp_path / "students" / "damaged" / "0.json").unlink()  # as if the run had died just before the commit
     state = kept[-1] / "state.safetensors"
