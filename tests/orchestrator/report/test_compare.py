@@ -11,7 +11,7 @@ from orchestrator.report.findings import findings, headline, interval
 from orchestrator.report.measures import spread
 from orchestrator.report.schema import StudentReport
 
-LOW, TIE, HIGH = [0.90, 0.892, 0.88], [0.95, 0.93, 0.94], [0.99, 0.981, 0.97]
+LOW, TIE, HIGH = [0.90, 0.892, 0.88], [0.935, 0.945, 0.93], [0.99, 0.981, 0.97]
 SEARCHED = [0.95, 0.94, 0.93]
 
 

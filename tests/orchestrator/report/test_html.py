@@ -143,7 +143,7 @@ def test_student_names_are_inert_in_drawings(run_dir: Path) -> None:
     roster = json.loads((run_dir / "roster.json").read_text())
     for one in roster["students"]:
         if one["name"] == "oracle":
-            one["name"] = "$x_{1}$ <b>&\n\x1b[31m"
+            one["name"] = "$\\frac{$ <b>&\n\x1b[31m"
             source = run_dir / "predictions/students/oracle"
             from orchestrator.report.predictions import path_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from foundation.errors import CorruptionError, DataError, FormatError
@@ -41,6 +41,9 @@ def test_equal_predictions_give_equal_bytes(tmp_path: Path) -> None:
 
 
 @settings(max_examples=40)
+@example(name=".")
+@example(name="..")
+@example(name="../x")
 @given(name=st.text(min_size=1, max_size=20))
 def test_no_name_leaves_its_folder(name: str) -> None:
     path = path_of(Path("/run"), "students", name, 1)
