@@ -28,8 +28,9 @@ def cosine(a: Tensor, b: Tensor, *, dim: int = -1, eps: float = 1e-8) -> Tensor:
 
 
 def unit(values: Tensor, *, dim: int = -1, eps: float = 1e-12) -> Tensor:
-    """Returns values / max(|values|, eps)."""
-    return values / length(values, dim, keepdim=True).clamp_min(eps)
+    """Returns values / max(|values|, eps); the zero vector stays zero, with slope 0."""
+    size = length(values, dim, keepdim=True)
+    return torch.where(size > 0, values / size.clamp_min(eps), 0.0)
 
 
 def pearson(a: Tensor, b: Tensor, mask: Tensor, *, dim: int = -1, eps: float = 1e-8) -> Tensor:

@@ -1,0 +1,65 @@
+"""What each feature method claims, for the test of the four truths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+VECTOR = ((5,),)
+MAP = ((3, 4, 4),)
+TWO_MAPS = ((3, 4, 4), (4, 2, 2))
+
+
+@dataclass(frozen=True)
+class FeatureClaim:
+    """A method with options and the shapes of one row's layers, and what is true of it.
+
+    at_equal: the mean loss at student = teacher (equal shapes, no adapter) is zero, at its minimum, or neither.
+    invariant: changes of the student's features alone that leave the loss as it is:
+        rotation (of vectors), scale (one factor), row_scale (a factor per row), shift (one vector added to all rows).
+    awkward_size: the largest value whose loss still fits float32 and whose slope fits it, too.
+    """
+
+    method: str
+    options: dict[str, Any] = field(default_factory=dict)
+    student: tuple[tuple[int, ...], ...] = VECTOR
+    teacher: tuple[tuple[int, ...], ...] = VECTOR
+    at_equal: Literal["zero", "minimum", "neither"] = "zero"
+    invariant: tuple[str, ...] = ()
+    spans_batch: bool = False
+    labels: bool = False
+    logits: bool = False
+    slack: float = 1e-6
+    awkward_size: float = 1e4
+
+    def __str__(self) -> str:
+        extra = [f"{key}={value}" for key, value in self.options.items()]
+        return "-".join([self.method, *extra, "x".join(map(str, self.student[0]))])
+
+
+SMALL_MAP, OTHER_MAP = ((3, 2, 2),), ((5, 4, 4),)
+
+FEATURE_CLAIMS = [
+    FeatureClaim("hint", {"regressor": "none"}),
+    FeatureClaim("hint", {"regressor": "none"}, MAP, SMALL_MAP),
+    FeatureClaim("hint", {}, MAP, OTHER_MAP, "neither", spans_batch=True),
+    FeatureClaim("hint", {"regressor": "linear"}, VECTOR, ((7,),), "neither", spans_batch=True),
+    FeatureClaim("attention_transfer", {}, MAP, MAP, invariant=("scale", "row_scale")),
+    FeatureClaim("attention_transfer", {"p": 3}, TWO_MAPS, TWO_MAPS, invariant=("scale",), awkward_size=1e3),
+    FeatureClaim("factor_attention", {"p2": 2}, MAP, MAP, invariant=("scale",)),
+    FeatureClaim("factor_attention", {}, MAP, OTHER_MAP, "neither", invariant=("scale",)),
+    FeatureClaim("similarity", {}, VECTOR, VECTOR, invariant=("rotation", "scale"), spans_batch=True),
+    FeatureClaim("similarity", {}, MAP, ((7,),), "neither", spans_batch=True),
+    FeatureClaim("pkt", {}, VECTOR, VECTOR, invariant=("rotation", "scale", "row_scale"), spans_batch=True),
+    FeatureClaim("nst", {}, MAP, MAP, invariant=("scale", "row_scale")),
+    FeatureClaim(
+        "relational", {}, VECTOR, VECTOR, invariant=("rotation", "scale", "shift"), spans_batch=True, slack=1e-4
+    ),
+    FeatureClaim("relational", {"squared": True, "w_angle": 0.0}, VECTOR, VECTOR, spans_batch=True, awkward_size=1e3),
+    FeatureClaim("vid", {}, MAP, OTHER_MAP, "neither"),
+    FeatureClaim("vid", {}, VECTOR, ((4,),), "neither"),
+    FeatureClaim("fsp", {}, TWO_MAPS, TWO_MAPS, awkward_size=1e3),
+    FeatureClaim("correlation_congruence", {}, VECTOR, VECTOR, invariant=("rotation", "row_scale"), spans_batch=True),
+    FeatureClaim("activation_boundary", {}, TWO_MAPS, TWO_MAPS, "neither"),
+    FeatureClaim("activation_boundary", {"margin": 0.5}, VECTOR, ((3,),), "neither", spans_batch=True),
+]
