@@ -47,11 +47,9 @@ def render(event: Event) -> list[Change]:
     return list(renderer(event)) if renderer else []
 
 
-def _get(event: Any, *names: str, default: Any = "") -> Any:
-    for name in names:
-        if (value := getattr(event, name, None)) is not None:
-            return value
-    return default
+def _get(event: Any, name: str, default: Any = "") -> Any:
+    value = getattr(event, name, None)
+    return default if value is None else value
 
 
 def _stage_started(event: StageStarted) -> Iterable[Change]:
@@ -84,35 +82,54 @@ def _warned(event: Warned) -> Iterable[Change]:
 
 
 def _unit_done(event: Any) -> Iterable[Change]:
-    receipt = _get(event, "receipt", default=None)
-    rows = len(receipt.keys) + len(receipt.quarantined) if receipt is not None else _get(event, "rows", default=0)
-    yield Work(_teacher(event), int(rows))
+    yield Work(_teacher(event), int(_get(event, "rows", default=0)) + int(_get(event, "quarantined", default=0)))
 
 
 def _actor_ready(event: Any) -> Iterable[Change]:
-    pid = _get(event, "pid")
-    yield Line(f"{_teacher(event)}: actor ready{f' (process {pid})' if pid else ''}")
-
-
-def _actor_died(event: Any) -> Iterable[Change]:
-    why = _get(event, "reason", "cause")
-    yield Line(f"{_teacher(event)}: an actor died{f' ({why})' if why else ''}; its work goes to another", "warning")
-
-
-def _pool_waiting(event: Any) -> Iterable[Change]:
     yield Line(
-        f"{_teacher(event)}: waiting for {_get(event, 'resources', 'demand', 'wants', default='free resources')}"
+        f"{_teacher(event)}: actor ready in {_get(event, 'seconds', default=0.0):.1f} s (process {_get(event, 'pid')})"
     )
 
 
+def _actor_died(event: Any) -> Iterable[Change]:
+    yield Line(f"{_teacher(event)}: an actor died ({_get(event, 'reason', default='no reason given')})", "warning")
+
+
+def _unit_requeued(event: Any) -> Iterable[Change]:
+    parts = int(_get(event, "parts", default=1))
+    how = f"is tried again in {parts} parts" if parts > 1 else "is tried again"
+    yield Line(f"{_teacher(event)}: a unit of {_get(event, 'rows', default='some')} rows {how}", "warning")
+
+
+def _pool_waiting(event: Any) -> Iterable[Change]:
+    yield Line(f"{_teacher(event)}: waiting for {_get(event, 'wants', default='free resources')}")
+
+
+def _pool_done(event: Any) -> Iterable[Change]:
+    yield Work(_teacher(event), ended=True)
+
+
+def _pool_failed(event: Any) -> Iterable[Change]:
+    left = _get(event, "units_left", default="some")
+    yield Work(_teacher(event), ended=True)
+    yield Line(f"{_teacher(event)}: given up, {left} units left: {_get(event, 'reason')}", "warning")
+
+
 def _row_quarantined(event: Any) -> Iterable[Change]:
-    key, reason = _get(event, "key", "row", "row_key"), _get(event, "reason", default="no reason given")
-    yield Line(f"{_teacher(event)}: row {key} set aside: {reason}", "warning")
+    yield Work(_teacher(event), 1)
+    yield Line(f"{_teacher(event)}: row {_get(event, 'row_key')} set aside: {_get(event, 'reason')}", "warning")
+
+
+def _checkpoint_damaged(event: Any) -> Iterable[Change]:
+    yield Line(f"checkpoint {_get(event, 'path')} is not used: {_get(event, 'reason')}", "warning")
+
+
+def _training_resumed(event: Any) -> Iterable[Change]:
+    yield Line(f"training goes on: {_get(event, 'name')}, seed {_get(event, 'seed')}, epoch {_get(event, 'epoch')}")
 
 
 def _teacher(event: Any) -> str:
-    name = _get(event, "teacher", "pool", "name", default="teacher")
-    return str(name)
+    return str(_get(event, "teacher", default="teacher"))
 
 
 RENDERERS: dict[str, Renderer] = {
@@ -128,4 +145,9 @@ RENDERERS: dict[str, Renderer] = {
     "ActorDied": _actor_died,
     "PoolWaiting": _pool_waiting,
     "RowQuarantined": _row_quarantined,
+    "UnitRequeued": _unit_requeued,
+    "PoolDone": _pool_done,
+    "PoolFailed": _pool_failed,
+    "CheckpointDamaged": _checkpoint_damaged,
+    "TrainingResumed": _training_resumed,
 }

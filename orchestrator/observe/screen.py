@@ -81,6 +81,8 @@ class LineScreen:
     def work(self, change: Work) -> None:
         now = self._clock()
         state = self._works.get(change.name)
+        if change.ended and state is None:
+            return
         if change.total is not None or state is None:
             state = _Progress(change.total, change.unit, change.done, change.done, now, now)
             self._works[change.name] = state
@@ -124,6 +126,8 @@ class BarScreen:
 
     def work(self, change: Work) -> None:
         now = time.monotonic()
+        if change.ended and change.name not in self._tasks:
+            return
         if not self._live:
             self._progress.start()
             self._live = True

@@ -13,22 +13,16 @@ from typing import Any
 import pytest
 
 from foundation.events import Event
+from orchestrator.cluster.events import PoolDone, RowQuarantined, UnitDone, UnitRequeued
 from orchestrator.observe.events import Note, StageDone, StageStarted, Warned, WorkDone, WorkEnded, WorkPlanned
 from orchestrator.observe.observer import Observer
-from orchestrator.observe.render import RENDERERS, Work, render
+from orchestrator.observe.render import RENDERERS
 from orchestrator.observe.screen import BarScreen, LineScreen
-from teachers.units import Receipt
 
 
 @dataclass(frozen=True)
 class Unheard(Event):
     value: Any
-
-
-@dataclass(frozen=True)
-class UnitDone(Event):
-    teacher: str
-    receipt: Receipt
 
 
 @dataclass(frozen=True)
@@ -80,9 +74,19 @@ def test_reused_rows_do_not_count_into_the_rate() -> None:
     assert "svm 1000/1000 rows, 10.0 rows/s" in told
 
 
-def test_receipts_move_the_teachers_bar() -> None:
-    receipt = Receipt("u", "e", "s", 1, ("a" * 32, "b" * 32), (("c" * 32, "NaN"),))
-    assert render(UnitDone("svm", receipt)) == [Work("svm", 3)]
+def test_every_row_of_a_pool_moves_its_teachers_bar_once() -> None:
+    told = lines(
+        WorkPlanned("svm", 10),
+        UnitDone("svm", unit="u", rows=6, quarantined=1, seconds=0.1, attempt=1, batch_size=4),
+        UnitRequeued("svm", unit="v", rows=3, deaths=3, parts=2, reason="died"),
+        UnitDone("svm", unit="w", rows=2, quarantined=0, seconds=0.1, attempt=1, batch_size=4),
+        RowQuarantined("svm", row_key="ab", reason="kills its teacher"),
+        PoolDone("svm"),
+        PoolDone("never planned"),
+        seconds=1.0,
+    )
+    assert told[-2].strip().startswith("svm 10/10 rows") and "row ab set aside" in told[-1]
+    assert "in 2 parts" in "".join(told) and "never planned" not in "".join(told)
 
 
 @pytest.mark.parametrize(
