@@ -82,7 +82,8 @@ def _warned(event: Warned) -> Iterable[Change]:
 
 
 def _unit_done(event: Any) -> Iterable[Change]:
-    yield Work(_teacher(event), int(_get(event, "rows", default=0)) + int(_get(event, "quarantined", default=0)))
+    # Rows that were set aside come as `RowQuarantined`, one event each.
+    yield Work(_teacher(event), int(_get(event, "rows", default=0)))
 
 
 def _actor_ready(event: Any) -> Iterable[Change]:

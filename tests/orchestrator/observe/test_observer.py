@@ -79,6 +79,7 @@ def test_every_row_of_a_pool_moves_its_teachers_bar_once() -> None:
         WorkPlanned("svm", 10),
         UnitDone("svm", unit="u", rows=6, quarantined=1, seconds=0.1, attempt=1, batch_size=4),
         UnitRequeued("svm", unit="v", rows=3, deaths=3, parts=2, reason="died"),
+        RowQuarantined("svm", row_key="cd", reason="NaN"),
         UnitDone("svm", unit="w", rows=2, quarantined=0, seconds=0.1, attempt=1, batch_size=4),
         RowQuarantined("svm", row_key="ab", reason="kills its teacher"),
         PoolDone("svm"),
