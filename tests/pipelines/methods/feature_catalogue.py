@@ -17,6 +17,7 @@ class FeatureClaim:
     at_equal: the mean loss at student = teacher (equal shapes, no adapter) is zero, at its minimum, or neither.
     invariant: changes of the student's features alone that leave the loss as it is:
         rotation (of vectors), scale (one factor), row_scale (a factor per row), shift (one vector added to all rows).
+    any_order: False where even the order of the batch matters (documented by the method).
     awkward_size: the largest value whose loss still fits float32 and whose slope fits it, too.
     """
 
@@ -29,12 +30,17 @@ class FeatureClaim:
     spans_batch: bool = False
     labels: bool = False
     logits: bool = False
+    any_order: bool = True
     slack: float = 1e-6
     awkward_size: float = 1e4
 
     def __str__(self) -> str:
         extra = [f"{key}={value}" for key, value in self.options.items()]
         return "-".join([self.method, *extra, "x".join(map(str, self.student[0]))])
+
+    def options_for(self, rows: int) -> dict[str, Any]:
+        """Returns the options; the word ROWS stands for the size of the batch."""
+        return {key: rows if value == "ROWS" else value for key, value in self.options.items()}
 
 
 SMALL_MAP, OTHER_MAP = ((3, 2, 2),), ((5, 4, 4),)
@@ -62,4 +68,27 @@ FEATURE_CLAIMS = [
     FeatureClaim("correlation_congruence", {}, VECTOR, VECTOR, invariant=("rotation", "row_scale"), spans_batch=True),
     FeatureClaim("activation_boundary", {}, TWO_MAPS, TWO_MAPS, "neither"),
     FeatureClaim("activation_boundary", {"margin": 0.5}, VECTOR, ((3,),), "neither", spans_batch=True),
+    FeatureClaim("margin_feature", {}, TWO_MAPS, ((5, 4, 4), (2, 2, 2)), "neither", spans_batch=True),
+    FeatureClaim("margin_feature", {}, MAP, ((5, 2, 2),), "neither", spans_batch=True),
+    FeatureClaim("review", {"width": 4}, TWO_MAPS, ((5, 4, 4), (2, 2, 2)), "neither", spans_batch=True),
+    FeatureClaim("review", {"width": 4}, (*MAP, (4, 2, 2), (5,)), ((5, 8, 8), *MAP, (3,)), "neither", spans_batch=True),
+    FeatureClaim("reused_classifier", {}, MAP, ((6, 2, 2),), "neither", spans_batch=True),
+    FeatureClaim("reused_classifier", {"factor": 1}, VECTOR, ((4,),), "neither", spans_batch=True),
+    FeatureClaim(
+        "semantic_calibration",
+        {"batch": "ROWS", "width": 3},
+        TWO_MAPS,
+        (*OTHER_MAP, *SMALL_MAP, (2, 1, 1)),
+        "neither",
+        spans_batch=True,
+        any_order=False,
+        awkward_size=100.0,
+    ),
+    FeatureClaim("lsh", {"hashes": 12}, VECTOR, VECTOR, "neither", spans_batch=True, labels=True, logits=True),
+    FeatureClaim("lsh", {"hashes": 9, "l2": False, "only_right": False}, VECTOR, ((4,),), "neither"),
+    FeatureClaim("view_consistency", {}, VECTOR, VECTOR, spans_batch=True),
+    FeatureClaim("view_consistency", {}, ((4, 3),), ((4, 3),), spans_batch=True),
+    FeatureClaim("alp", {}, VECTOR, VECTOR, invariant=("scale", "row_scale"), slack=1e-4),
+    FeatureClaim("alp", {"stable": False}, 2 * VECTOR, 3 * VECTOR, "neither", awkward_size=100.0),
+    FeatureClaim("alp", {"stable": False}, VECTOR, ((3,), (4,)), "neither", awkward_size=100.0),
 ]
