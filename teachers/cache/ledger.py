@@ -49,8 +49,8 @@ class Ledger:
     def commit(self, decide: Callable[[State], Change], *, run: str = "", heal: bool = False) -> State:
         """Makes `decide(newest state)` the next generation and returns the outcome.
 
-        A lost race means deciding again on the winner's state. Nothing is written when there is nothing to change,
-        unless `heal` asks for a fold over damaged generations.
+        A lost race means deciding again on the winner's state; so does a lost reply, after which there is nothing left
+        to decide. Nothing is written when there is nothing to change, unless `heal` asks for a fold over damage.
         """
         crash_point("publish.start")
         commit = secrets.token_hex(16)
@@ -63,19 +63,12 @@ class Ledger:
             outcome = replace(state.after(change, state.generation + 1, fold=fold), damaged=())
             body = to_body(self._entry, commit, run, change, outcome, fold=fold)
             name = layout.generation_name(self._entry, outcome.generation)
-            if self._store.put_if_absent(name, seal(body)) or self._is_mine(outcome.generation, commit):
+            if self._store.put_if_absent(name, seal(body)):
                 crash_point("publish.committed")
                 self._state = outcome
                 return outcome
             time.sleep(random.uniform(0, min(0.05, 0.001 * (race + 1))))
         raise StorageError("Other writers were always faster.", where=self._store.location, next_step="run it again")
-
-    def _is_mine(self, number: int, commit: str) -> bool:
-        """A store may have taken our record and lost the reply; then the record there is ours."""
-        try:
-            return bool(self._load(number)["commit"] == commit)
-        except CorruptionError:
-            return False
 
     def _read(self, newest: int) -> State:
         known, bodies, damaged = self._state, [], []

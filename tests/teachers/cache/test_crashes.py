@@ -62,6 +62,15 @@ def test_killed_in_the_middle_of_a_write(tmp_path: Path) -> None:
         assert open_entry(root).audit(paranoid=True) == []
 
 
+def test_nothing_is_written_in_place_where_links_exist(tmp_path: Path) -> None:
+    roots = [tmp_path / str(number) / "cache" for number in range(len(GRID))]
+    for root in roots:
+        root.parent.mkdir()
+    points = [f"bytes.{folder}=1@place" for folder in GRID]
+    jobs = [{"root": str(r), "units": UNITS, "crash": point} for r, point in zip(roots, points, strict=True)]
+    assert start(tmp_path, jobs) == [0] * len(roots)  # nobody came by
+
+
 def test_killed_in_place_where_links_do_not_exist(tmp_path: Path) -> None:
     """There a partial object may lie under its final name; no digest matches, so the next writer makes room."""
     points = [f"bytes.{folder}={sizes[-2]}" for folder, sizes in GRID.items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,42 @@ def test_a_second_writer_rebases(entry: Entry, reopen: Callable[..., Entry]) -> 
     entry.publish([write(entry, range(10))])
     assert other.publish([write(other, range(10, 20))]) == 2
     assert rows_shown(entry, ROWS) == set(range(20))
+
+
+@pytest.mark.parametrize("rows", [range(10, 20), range(5, 15)], ids=["other_rows", "some_the_same"])
+def test_a_race_lost_in_the_last_moment_is_decided_anew(
+    entry: Entry, reopen: Callable[..., Entry], rows: range
+) -> None:
+    """The other writer commits between our look at the newest generation and our own put."""
+    other, ours = write(reopen(), range(10)), write(entry, rows)
+    put = entry.store.put_if_absent
+
+    def beaten(name: str, data: bytes) -> bool:
+        if "/manifest/" in name:
+            entry.store.put_if_absent = put  # type: ignore[method-assign]
+            assert reopen().publish([other]) == 1
+        return put(name, data)
+
+    entry.store.put_if_absent = beaten  # type: ignore[method-assign]
+    assert entry.publish([ours]) == 2
+    assert rows_shown(reopen(), ROWS) == set(range(10)) | set(rows)
+    assert reopen().committed().rows == len(set(range(10)) | set(rows))
+
+
+def test_a_lost_reply_is_not_a_second_commit(entry: Entry, reopen: Callable[..., Entry]) -> None:
+    receipt = write(entry, range(10))
+    put = entry.store.put_if_absent
+    entry.store.put_if_absent = lambda name, data: put(name, data) and "/manifest/" not in name  # type: ignore[method-assign]
+    assert entry.publish([receipt]) == 1
+    assert layout.generations_in(entry.store, entry.id) == [1]
+
+
+def test_a_receipt_that_lies_about_its_rows_is_found(entry: Entry, reopen: Callable[..., Entry]) -> None:
+    receipt = write(entry, range(4))
+    entry.publish([replace(receipt, keys=keys_of([0, 1, 3, 2]))])
+    with pytest.raises(CorruptionError, match="other rows"):
+        reopen().reader().gather(keys_array(range(4)))
+    assert [damage.name for damage in reopen().audit()] == [receipt.shard]
 
 
 def test_the_first_committed_answer_stays(entry: Entry, reopen: Callable[..., Entry]) -> None:
