@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from foundation.errors import CorruptionError
-from foundation.fingerprint import digest
+from foundation.fingerprint import digest, fingerprint
 from orchestrator.files import write_atomic, write_json
 from pipelines.loop import LoopState
 
@@ -45,8 +46,8 @@ def write_checkpoint(folder: Path, job: str, number: int, state: LoopState) -> N
     """Writes a checkpoint into an empty folder. `number` grows over the whole roster: the newest has the largest."""
     data = state.to_bytes()
     write_atomic(folder / _STATE, data)
-    facts = {"format": FORMAT, "job": job, "number": number, "epoch": state.epoch}
-    write_json(folder / _FACTS, {**facts, "digest": digest(data), "bytes": len(data)})
+    facts = {"format": FORMAT, "job": job, "number": number, "epoch": state.epoch, "digest": digest(data)}
+    write_json(folder / _FACTS, {**facts, "seal": fingerprint(facts)})
 
 
 def newest_valid(storage: Path) -> Iterator[Damaged | Found]:
@@ -56,7 +57,7 @@ def newest_valid(storage: Path) -> Iterator[Damaged | Found]:
             yield (found := _read(folder))
             if isinstance(found, Found):
                 return
-        except (OSError, ValueError, KeyError, TypeError, CorruptionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, CorruptionError) as error:
             yield Damaged(folder, f"{type(error).__name__}: {error}".splitlines()[0][:200])
 
 
@@ -86,15 +87,22 @@ def _folders(storage: Path) -> list[Path]:
     return [folder for folder in storage.iterdir() if folder.is_dir() and folder.name.startswith("checkpoint_")]
 
 
+def _facts(folder: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((folder / _FACTS).read_bytes())
+    if facts.pop("seal") != fingerprint(facts):
+        raise ValueError(f"{_FACTS} is not what was written")
+    return facts
+
+
 def _order(folder: Path) -> tuple[int, str]:
     try:
-        return int(json.loads((folder / _FACTS).read_bytes())["number"]), folder.name
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(_facts(folder)["number"]), folder.name
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return 1 << 60, folder.name  # unreadable: looked at first, so that it is named
 
 
 def _read(folder: Path) -> Found | Damaged:
-    facts = json.loads((folder / _FACTS).read_bytes())
+    facts = _facts(folder)
     if facts["format"] != FORMAT:
         return Damaged(folder, f"format {facts['format']}")
     data = (folder / _STATE).read_bytes()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -21,8 +20,8 @@ from ray import exceptions as ray_errors
 from foundation.errors import ClusterLostError, RaydistillError, TeacherError
 from foundation.events import Event
 from orchestrator.cluster import events
-from orchestrator.cluster.actor import Failed, LabelActor, Ready
-from orchestrator.cluster.config import PoolConfig, demand
+from orchestrator.cluster.actor import Failed, Ready
+from orchestrator.cluster.config import demand
 from orchestrator.cluster.decisions import (
     Assign,
     Decision,
@@ -37,40 +36,20 @@ from orchestrator.cluster.decisions import (
 )
 from orchestrator.cluster.dispatcher import Dispatcher
 from orchestrator.cluster.feasible import check_feasible
+from orchestrator.cluster.hosted import Hosted, PoolTask, given_up, start_actor, why_it_died
 from orchestrator.cluster.publisher import Publisher
 from orchestrator.cluster.session import Session
 from orchestrator.cluster.wire import pack_unit, unpack_receipt
 from orchestrator.cluster.worker import WorkerSpec
 from orchestrator.journal import Journal
-from teachers.cache.entry import Entry
-from teachers.prepare import Prepared
 from teachers.units import Unit
+
+__all__ = ["PoolTask", "label"]
 
 _GET_TIMEOUT_S = 30.0
 _POLL_S = 0.2
 _SHOW_WAITING_AFTER_S = 3.0
 _SHOW_WAITING_EVERY_S = 10.0
-
-
-@dataclass(frozen=True)
-class PoolTask:
-    """One teacher's labelling: its pool, its cache entry, its units, and what `prepare` heard it say."""
-
-    teacher: str
-    pool: PoolConfig
-    entry: Entry
-    units: tuple[Unit, ...]
-    prepared: Prepared | None = None
-
-
-@dataclass
-class _Hosted:
-    """A Ray actor of ours; `pid` is known once it is ready."""
-
-    task: PoolTask
-    handle: Any
-    pid: int = 0
-    waiting: dict[Any, Unit | None] = field(default_factory=dict)  # object ref -> unit, None for `open`
 
 
 def label(
@@ -117,7 +96,7 @@ class _Labelling:
         self._publisher = Publisher({task.teacher: task.entry for task in tasks}, spec.run, publish_every_s)
         pools = [PoolSpec(task.teacher, task.units, demand(task.pool), task.pool.min, task.pool.max) for task in tasks]
         self._dispatcher = Dispatcher(pools, session.capacity(), limits, time.monotonic())
-        self._actors: dict[int, _Hosted] = {}
+        self._actors: dict[int, Hosted] = {}
         self._failures: dict[str, RaydistillError] = {}
         self._shown: dict[str, float] = {}
         # On somebody else's cluster hosts differ and nodes come and go; a private one is this machine.
@@ -176,26 +155,11 @@ class _Labelling:
                 yield events.PoolDone(pool)
             case FailPool(pool, reason, left):
                 yield from self._publisher.publish(pool)
-                self._failures.setdefault(pool, _given_up(pool, reason, left))
+                self._failures.setdefault(pool, given_up(pool, reason, left))
                 yield events.PoolFailed(pool, reason, left)
 
     def _start(self, task: PoolTask, number: int) -> None:
-        options = ray.remote(
-            LabelActor
-        ).options(
-            num_cpus=task.pool.num_cpus,
-            num_gpus=task.pool.num_gpus,
-            resources=dict(task.pool.resources),
-            max_restarts=0,  # we start anew ourselves: deaths have to be counted
-            max_task_retries=0,
-            name=f"{task.teacher}-{self._spec.run}-{number}-{uuid4().hex[:6]}",
-        )
-        handle: Any = options.remote()
-        device = "cuda" if task.pool.num_gpus > 0 else "cpu"
-        opening = handle.open.remote(
-            self._spec, task.teacher, task.pool.batch_size, task.prepared, device, self._private
-        )
-        self._actors[number] = _Hosted(task, handle, waiting={opening: None})
+        self._actors[number] = start_actor(task, number, self._spec, same_machine=self._private)
 
     def _collect(self) -> Iterator[Event]:
         refs = {ref: number for number, actor in self._actors.items() for ref in actor.waiting}
@@ -211,7 +175,7 @@ class _Labelling:
                 try:
                     yield from self._take_in(refs[ref], ref, ray.get(ref, timeout=_GET_TIMEOUT_S))
                 except ray_errors.RayActorError as error:
-                    dead.setdefault(refs[ref], _why(error))
+                    dead.setdefault(refs[ref], why_it_died(error))
         except (ray_errors.RaySystemError, ray_errors.GetTimeoutError, ConnectionError) as error:
             raise ClusterLostError(
                 "The cluster went away while labels were made.",
@@ -280,18 +244,3 @@ class _Labelling:
         if not self._private and now - self._looked_at > 5.0:
             self._looked_at = now
             self._dispatcher.set_capacity(self._session.capacity())
-
-
-def _why(error: ray_errors.RayActorError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if "exit" in line.lower() or "died" in line.lower()]
-    return (told[-1] if told else lines[-1] if lines else type(error).__name__)[:200]
-
-
-def _given_up(teacher: str, reason: str, left: int) -> TeacherError:
-    return TeacherError(
-        "A teacher was given up: it fails again and again.",
-        found=reason,
-        where=f"teachers.{teacher}, {left} units left",
-        next_step="mend or remove it, then run the same command again: finished labels are kept",
-    )

@@ -192,6 +192,7 @@ class Session:
 
             logging.getLogger("ray").setLevel(logging.ERROR)
             _read_settings_again()
+            _forbid_second_cluster()
             ray.init(**self._arguments())
         except BaseException as error:
             self._failure = error
@@ -213,6 +214,13 @@ class Session:
             "dashboard_host": "127.0.0.1",
             "_temp_dir": str(self.temp_dir),
         }
+
+
+def _forbid_second_cluster() -> None:
+    # `fit` of Train and Tune run in threads that may outlast a stopped session; Ray would start a cluster for them.
+    from ray._private import auto_init_hook
+
+    auto_init_hook.enable_auto_connect = False
 
 
 def _read_settings_again() -> None:
