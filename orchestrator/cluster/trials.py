@@ -69,6 +69,7 @@ class SearchSpec:
     score: str
     epochs: int
     folds: int
+    repeats: int
     seed: int
     rungs: tuple[int, ...]
     run_dir: str
@@ -136,7 +137,9 @@ def run_trial(spec: SearchSpec, trial: Trial) -> Iterator[History]:
     job, score = job_of(spec, trial), ScoreConfig.model_validate_json(spec.score)
     sets = sorted({term.rows for term in job.objective.terms.values()} | {score.rows})
     data = training_data(spec.worker, sets, (score.group,) if score.group else ())
-    held_out = folds(data.labels_N.numpy(), data.splits[score.rows].numpy(), spec.folds, spec.seed)
+    labels_N, rows = data.labels_N.numpy(), data.splits[score.rows].numpy()
+    deals = [folds(labels_N, rows, spec.folds, spec.seed + repeat) for repeat in range(spec.repeats)]
+    held_out = [fold for deal in deals for fold in deal]
     scores: list[float | None] = []
     for progress in score_trial(job, data, score, held_out):
         scores.append(_finite(progress.score))

@@ -92,6 +92,7 @@ def search(
             score=config.score.model_dump_json(),
             epochs=config.epochs,
             folds=config.folds,
+            repeats=config.repeats,
             seed=config.seed,
             rungs=tuple(halving.rungs),
             run_dir=str(run_dir.resolve()),

@@ -29,14 +29,16 @@ class HalvingConfig(StrictModel):
 class SearchConfig(StrictModel):
     """The search for temperatures, weights or anything else in `space`.
 
-    `trials` counts the enqueued baselines too; `folds` is the number of parts of the cross-fitting; `concurrent`
-    bounds trials at a time; `halving: null` lets every trial run to its end.
+    `trials` counts the enqueued baselines too; `folds` is the number of parts of the cross-fitting, `repeats` how many
+    times the rows are dealt into folds anew (few labelled rows make a noisy score: three deals cost three times the
+    time and cut the noise); `concurrent` bounds trials at a time; `halving: null` lets every trial run to its end.
     """
 
     trials: int = Field(default=100, ge=1)
     seed: int = Field(default=0, ge=0)
     epochs: int = Field(default=40, ge=1)
     folds: int = Field(default=2, ge=2)
+    repeats: int = Field(default=1, ge=1, le=100)
     concurrent: int = Field(default=2, ge=1)
     halving: HalvingConfig | None = HalvingConfig()
     score: ScoreConfig

@@ -109,6 +109,7 @@ def _summary(work: Work, records: list[Record], winner: Record) -> SearchRecord:
         "trials": config.trials,
         "epochs": config.epochs,
         "folds": config.folds,
+        "repeats": config.repeats,
         "seed": config.seed,
     }
     return SearchRecord(

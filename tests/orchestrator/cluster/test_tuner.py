@@ -97,6 +97,7 @@ def spec_of(project: Project, config: SearchConfig, run_dir: Path) -> SearchSpec
         config.score.model_dump_json(),
         config.epochs,
         config.folds,
+        config.repeats,
         config.seed,
         (2, 4),
         str(run_dir),
