@@ -10,7 +10,7 @@ import json
 import random
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Outcome:
     driver_killed_in: str | None = None
     actor_kills: int = 0
     seconds: float = 0.0
-    processes: set[Process] = field(default_factory=set)
+    processes: dict[Process, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     stdout: str = ""
 
@@ -153,7 +153,7 @@ class Follower:
         try:
             actor = psutil.Process(pid)
             if driver.pid in (parent.pid for parent in actor.parents()):
-                self._out.processes.add((pid, actor.create_time()))
+                self._out.processes[pid, actor.create_time()] = actor.name()
                 actor.kill()
                 self._out.actor_kills += 1
         except psutil.Error:
@@ -166,19 +166,19 @@ class Follower:
             return
         for process in children:
             try:
-                self._out.processes.add((process.pid, process.create_time()))
+                self._out.processes[process.pid, process.create_time()] = " ".join(process.cmdline()[:2])[-60:]
             except psutil.Error:
                 continue
 
 
-def alive(processes: set[Process]) -> set[Process]:
-    """Those that still run; a zombie doesn't."""
-    found = set()
-    for pid, created in processes:
+def alive(processes: Mapping[Process, str]) -> dict[Process, str]:
+    """Those that still run, with what they are; a zombie doesn't."""
+    found = {}
+    for (pid, created), what in processes.items():
         try:
             process = psutil.Process(pid)
             if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:
-                found.add((pid, created))
+                found[pid, created] = what
         except psutil.Error:
             continue
     return found

@@ -41,7 +41,7 @@ class Tally:
     violations: list[str] = field(default_factory=list)
     extra_rows: int = 0
     rows_allowed: int = 0
-    killed: list[tuple[float, set[Process]]] = field(default_factory=list)
+    killed: list[tuple[float, dict[Process, str]]] = field(default_factory=list)
 
     def note(self, outcome: Outcome) -> None:
         self.commands += 1
@@ -50,9 +50,9 @@ class Tally:
         if outcome.driver_killed_in:
             self.driver_kills[outcome.driver_killed_in] += 1
 
-    def leftovers(self) -> set[Process]:
+    def leftovers(self) -> dict[Process, str]:
         """Processes that were alive longer than allowed after their command ended; waits where it must."""
-        left: set[Process] = set()
+        left: dict[Process, str] = {}
         for ended, processes in self.killed:
             while (still := alive(processes)) and time.monotonic() < ended + _GONE_WITHIN_S:
                 time.sleep(0.2)

@@ -56,14 +56,22 @@ def attack(work: Path, options: argparse.Namespace) -> list[Row]:
         before = len(tally.violations)
         folder = work / f"round-{number}"
         kill_until_done(folder, _ROUND, _ACTORS_PER_ROUND, reference, options.seed + number, tally)
-        left += len(tally.leftovers())
+        left += report_leftovers(tally)
         if len(tally.violations) == before:
             shutil.rmtree(folder)
         number += 1
-    left += len(tally.leftovers())
+    left += report_leftovers(tally)
     for text in tally.violations:
         harness.say(f"VIOLATION {text}")
     return rows(tally, left, (time.monotonic() - start) / 60)
+
+
+def report_leftovers(tally: Tally) -> int:
+    """Names the processes that outlived their command, and counts them."""
+    left = tally.leftovers()
+    for (pid, _), what in left.items():
+        harness.say(f"LEFT OVER process {pid}: {what}")
+    return len(left)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,5 +30,5 @@ def test_nothing_is_lost_when_drivers_and_actors_are_killed(tmp_path: Path) -> N
         kill_until_done(tmp_path / f"round-{number}", phases, actors, reference, number, tally)
         number += 1
     assert tally.violations == []
-    assert tally.leftovers() == set()
+    assert tally.leftovers() == {}
     assert enough(tally, ACTOR_KILLS, DRIVER_KILLS, PER_PHASE), f"{tally.driver_kills}, {tally.actor_kills} actors"

@@ -56,12 +56,12 @@ def test_a_torn_line_of_a_killed_driver_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_process_is_known_by_pid_and_birth() -> None:
     me = psutil.Process(os.getpid())
-    assert alive({(me.pid, me.create_time())})
-    assert not alive({(me.pid, me.create_time() - 100)})
+    assert alive({(me.pid, me.create_time()): "me"})
+    assert not alive({(me.pid, me.create_time() - 100): "me"})
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     born = psutil.Process(child.pid).create_time()
     child.wait(timeout=60)
-    assert not alive({(child.pid, born)})
+    assert not alive({(child.pid, born): "child"})
 
 
 def test_counts_and_gates() -> None:
