@@ -10,6 +10,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -30,6 +31,27 @@ _COMMAND_LIMIT_S = 300.0
 _GONE_WITHIN_S = 30.0
 
 
+class Watch:
+    """Looks at a command's processes when their time is over, whatever else goes on meanwhile."""
+
+    def __init__(self, processes: dict[Process, str], seconds: float = _GONE_WITHIN_S) -> None:
+        self._processes = processes
+        self._left: dict[Process, str] | None = None
+        self._timer = threading.Timer(seconds, self._look)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def result(self) -> dict[Process, str]:
+        """What outlived its time; returns at once when nothing is alive any more."""
+        while self._left is None and alive(self._processes):
+            time.sleep(0.2)
+        self._timer.cancel()
+        return self._left or {}
+
+    def _look(self) -> None:
+        self._left = alive(self._processes)
+
+
 @dataclass
 class Tally:
     """What was done and what was found, over all rounds."""
@@ -41,23 +63,21 @@ class Tally:
     violations: list[str] = field(default_factory=list)
     extra_rows: int = 0
     rows_allowed: int = 0
-    killed: list[tuple[float, dict[Process, str]]] = field(default_factory=list)
+    watches: list[Watch] = field(default_factory=list)
 
     def note(self, outcome: Outcome) -> None:
         self.commands += 1
         self.actor_kills += outcome.actor_kills
-        self.killed.append((time.monotonic(), outcome.processes))
+        self.watches.append(Watch(outcome.processes))
         if outcome.driver_killed_in:
             self.driver_kills[outcome.driver_killed_in] += 1
 
     def leftovers(self) -> dict[Process, str]:
-        """Processes that were alive longer than allowed after their command ended; waits where it must."""
+        """Processes that were alive when the time after their command was over; waits where it must."""
         left: dict[Process, str] = {}
-        for ended, processes in self.killed:
-            while (still := alive(processes)) and time.monotonic() < ended + _GONE_WITHIN_S:
-                time.sleep(0.2)
-            left |= still
-        self.killed = []
+        for watch in self.watches:
+            left |= watch.result()
+        self.watches = []
         return left
 
 

@@ -14,7 +14,7 @@ import psutil
 from tests.chaos import invariants
 from tests.chaos.follow import EventTail, alive
 from tests.chaos.invariants import Snapshot
-from tests.chaos.rounds import Tally
+from tests.chaos.rounds import Tally, Watch
 from tests.chaos.run import enough, rows
 
 
@@ -74,3 +74,15 @@ def test_counts_and_gates() -> None:
     assert not all(row.ok for row in rows(tally, 1, 10.0))
     tally.violations.append("I1")
     assert not all(row.ok for row in rows(tally, 0, 10.0))
+
+
+def test_a_process_that_outlives_its_time_is_reported() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    processes = {(child.pid, psutil.Process(child.pid).create_time()): "sleeper"}
+    try:
+        assert Watch(processes, seconds=0.3).result() == processes
+        patient = Watch(processes, seconds=60)
+    finally:
+        child.kill()
+        child.wait(timeout=60)
+    assert patient.result() == {}
