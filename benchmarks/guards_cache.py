@@ -195,13 +195,13 @@ RECORDS = (
         "record-major-version",
         "a record of another major version is refused, not guessed at",
         Cut(_SEALED, "unseal", 'major != FORMAT["major"]', "False"),
-        f"{_TESTS}/test_damage.py::test_another_major_is_refused_with_the_version_needed",
+        f"{_TESTS}/test_versions.py::test_another_major_is_refused_with_the_version_needed",
     ),
     Guard(
         "root-features",
         "a cache with features this version doesn't know is refused",
         Cut(_LAYOUT, "check_format", '(unknown := set(body.get("features", [])) - FEATURES)', "(unknown := set())"),
-        f"{_TESTS}/test_damage.py::test_an_unknown_feature_is_refused",
+        f"{_TESTS}/test_versions.py::test_an_unknown_feature_is_refused",
     ),
     Guard(
         "receipt-under-its-name",
@@ -232,7 +232,7 @@ RECORDS = (
         Cut(
             _LEDGER,
             "Ledger.commit",
-            "self._store.put_if_absent(name, seal(body)) or self._is_mine(outcome.generation, commit)",
+            "self._store.put_if_absent(name, seal(body))",
             "self._store.put_if_absent(name, seal(body)) or True",
         ),
         f"{_COMMITS}::test_a_generation_that_lost_the_race_is_decided_again",
