@@ -248,6 +248,26 @@ def test_a_large_demand_is_not_starved_by_small_ones() -> None:
     assert len(world.labelled) == len(all_rows(*small, large))
 
 
+def test_what_comes_free_is_kept_for_a_large_demand_that_has_waited_a_turn() -> None:
+    first, second, third = (PoolSpec(f"s{n}", units(f"s{n}", 9)) for n in range(3))
+    large = PoolSpec("large", units("large", 1), {"CPU": 2.0})
+    dispatcher = Dispatcher([first, second, large, third], {"CPU": 2.0}, Limits(turn_s=5.0))
+    actors = {d.pool: d.actor for d in dispatcher.decide(0.0) if isinstance(d, StartActor)}
+    assert set(actors) == {"s0", "s1"}
+    held = {}
+    for name, actor in actors.items():
+        dispatcher.ready(actor, 0.0)
+        held[name] = [d.unit for d in dispatcher.decide(0.0) if isinstance(d, Assign)]
+    assert dispatcher.decide(6.0) == []
+    for unit in held["s0"]:
+        dispatcher.done(actors["s0"], unit.id)
+    assert dispatcher.decide(6.0) == [StopActor("s0", actors["s0"])]
+    assert dispatcher.decide(7.0) == [], "half of what `large` needs is free, and `s2` would fit"
+    for unit in held["s1"]:
+        dispatcher.done(actors["s1"], unit.id)
+    assert [type(d).__name__ + d.pool for d in dispatcher.decide(8.0)] == ["StopActors1", "StartActorlarge"]
+
+
 @pytest.mark.parametrize(("count", "expected"), [(1, 1), (2, 2), (20, 3)])
 def test_a_pool_grows_with_its_backlog(count: int, expected: int) -> None:
     dispatcher = Dispatcher([PoolSpec("a", units("a", count), {"CPU": 1.0}, 2, 3)], {"CPU": 8.0})

@@ -81,6 +81,15 @@ def test_the_newest_valid_checkpoint_is_used(tmp_path: Path, file: str, damage: 
     assert {item.path for item in damaged if isinstance(item, Damaged)} == set(folders[2:])
 
 
+def test_a_checkpoint_cannot_pass_for_a_newer_one(tmp_path: Path) -> None:
+    folders = stored(tmp_path, 3)
+    facts = folders[0] / "checkpoint.json"
+    facts.write_text(facts.read_text().replace('"number": 1', '"number": 9'))
+    damaged, found = newest_valid(tmp_path)
+    assert isinstance(damaged, Damaged) and damaged.path == folders[0]
+    assert isinstance(found, Found) and found.path == folders[2]
+
+
 def test_no_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:
     assert list(newest_valid(tmp_path / "nothing")) == []
     [folder] = stored(tmp_path, 1)
