@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from foundation.errors import ConfigError
+from pipelines.maths.classes import wide
 from teachers.signals import SignalRequest
 
 FEATURES = SignalRequest("features")
@@ -88,7 +89,7 @@ def bridged(batch: FeatureBatch, adapter: nn.Module | None) -> FeatureBatch:
     if adapter is None:
         return batch
     assert isinstance(adapter, nn.ModuleList)
-    students = tuple(bridge(student) for bridge, (student, _) in zip(adapter, pairs(batch), strict=True))
+    students = tuple(bridge(wide(student)) for bridge, (student, _) in zip(adapter, pairs(batch), strict=True))
     return replace(batch, student=students)
 
 

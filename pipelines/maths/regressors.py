@@ -22,6 +22,17 @@ class Norm(nn.BatchNorm2d):
         return super().forward(input)
 
 
+class Norm1d(nn.BatchNorm1d):
+    """The same for vectors: a batch of one row is normalised by the running statistics."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and len(input) == 1:
+            return F.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(input)
+
+
 class Conv1x1(nn.Module):
     """1 x 1 convolution without bias, then batch normalisation."""
 

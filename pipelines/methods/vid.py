@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from foundation.model import PluginOptions
 from pipelines.feature_method import FEATURES, FeatureBatch, Shapes, pairs
+from pipelines.maths.gaussian import gaussian_cost
 from pipelines.maths.maps import as_map, common_size
 from pipelines.maths.regressors import channels
 from pipelines.method import Needs
@@ -63,6 +64,5 @@ def loss(batch: FeatureBatch, adapter: nn.Module | None, options: Options) -> Te
     for predictor, (student, teacher) in zip(adapter, pairs(batch), strict=True):
         smaller, target = common_size(student, teacher.detach())
         v_C11 = (F.softplus(cast(Predictor, predictor).log_scale) + options.eps)[:, None, None]
-        nats = (predictor(smaller) - target).square() / v_C11 + v_C11.log()
-        parts.append(0.5 * nats.flatten(1).mean(1))
+        parts.append(0.5 * gaussian_cost(predictor(smaller) - target, v_C11).flatten(1).mean(1))
     return torch.stack(parts).sum(0)

@@ -58,7 +58,9 @@ def check(case: Case, adapter: Adapter, skips: frozenset[str] = frozenset()) -> 
             complaints += _gradient(case, name, outputs)
         elif name not in skips:
             complaints.append(f"{name}: neither read nor compared")
-    complaints += [f"{name}: returned, but the case has no such number" for name in outputs if name not in case.arrays]
+    complaints += [
+        f"{name}: returned, but the case has no such number" for name in outputs if name not in (*case.arrays, "pull")
+    ]
     if (case.status == "original-deviates") != deviates:
         complaints.append("a case that deviates from its paper must be shown to differ, and no other may")
     return complaints
@@ -76,13 +78,15 @@ def _double_by_default() -> Iterator[None]:
 
 
 def _gradient(case: Case, name: str, outputs: Mapping[str, Output]) -> list[str]:
-    """`grad_<leaf>` is of `loss`; `grad_<leaf>_<part>` is of `loss_<part>`, or of another number named by the part."""
+    """`grad_<leaf>` is of `loss`, or of `pull` (an output times its stored cotangent); `grad_<leaf>_<part>` is of
+    `loss_<part>`, or of another number named by the part.
+    """
     rest = name.removeprefix("grad_")
     for leaf in sorted(case.leaves, key=len, reverse=True):
         if rest != leaf and not rest.startswith(leaf + "_"):
             continue
         part = rest[len(leaf) + 1 :]
-        wanted = (f"loss_{part}", f"sum_{part}", f"{part}_loss", part) if part else ("loss", "loss_sum")
+        wanted = (f"loss_{part}", f"sum_{part}", f"{part}_loss", part) if part else ("loss", "loss_sum", "pull")
         output = next((outputs[w] for w in wanted if w in outputs), None)
         if output is None and not part:
             output = _sum(outputs)

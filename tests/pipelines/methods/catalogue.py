@@ -40,6 +40,8 @@ LOGIT_CLAIMS = [
     Claim("wsld", labels=True, at_equal="minimum", invariant=("shift",), frozen="caught_up"),
     Claim("dist", invariant=("shift",), spans_batch=True, slack=1e-2),
     Claim("class_batch_correlation", invariant=("shift",), spans_batch=True),
+    Claim("cross_head"),
+    Claim("cross_head", {"beta": 2.0}),
     Claim("corr_match", invariant=("shift", "scale", "affine")),
     Claim("corr_match", {"difficulty": "easy_by_rank", "strength": 3.0}, invariant=("affine",)),
     Claim("corr_match", {"difficulty": "none", "softness": 0.5}, invariant=("affine",)),

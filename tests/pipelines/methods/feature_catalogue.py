@@ -18,6 +18,8 @@ class FeatureClaim:
     invariant: changes of the student's features alone that leave the loss as it is:
         rotation (of vectors), scale (one factor), row_scale (a factor per row), shift (one vector added to all rows).
     any_order: False where even the order of the batch matters (documented by the method).
+    detached: some part of the adapter or the student gets no gradient at all, by design.
+    head_slope: False where an adapter sits on both sides of a stop-gradient, so its slope is no finite difference.
     awkward_size: the largest value whose loss still fits float32 and whose slope fits it, too.
     """
 
@@ -31,6 +33,8 @@ class FeatureClaim:
     labels: bool = False
     logits: bool = False
     any_order: bool = True
+    detached: bool = False
+    head_slope: bool = True
     slack: float = 1e-6
     awkward_size: float = 1e4
 
@@ -43,6 +47,9 @@ class FeatureClaim:
         return {key: rows if value == "ROWS" else value for key, value in self.options.items()}
 
 
+UNORDERED: dict[str, Any] = {"spans_batch": True, "any_order": False}
+HEADED: dict[str, Any] = {"spans_batch": True, "head_slope": False}
+TOKENS, SCORES = ((4, 3),), ((2, 4, 4),)
 SMALL_MAP, OTHER_MAP = ((3, 2, 2),), ((5, 4, 4),)
 
 FEATURE_CLAIMS = [
@@ -91,4 +98,20 @@ FEATURE_CLAIMS = [
     FeatureClaim("alp", {}, VECTOR, VECTOR, invariant=("scale", "row_scale"), slack=1e-4),
     FeatureClaim("alp", {"stable": False}, 2 * VECTOR, 3 * VECTOR, "neither", awkward_size=100.0),
     FeatureClaim("alp", {"stable": False}, VECTOR, ((3,), (4,)), "neither", awkward_size=100.0),
+    FeatureClaim("multi_level", {"views": 2, "width": 3}, VECTOR, ((2,),), "neither", **UNORDERED),
+    FeatureClaim("cospress", {"temperatures": (0.1, 0.5)}, TOKENS, ((4, 5),), "neither", **HEADED),
+    FeatureClaim("cospress", {"style": "half", "norm": True}, VECTOR, ((7,),), "neither", **HEADED),
+    FeatureClaim("rid", {}, MAP, OTHER_MAP, "neither", spans_batch=True, detached=True),
+    FeatureClaim("rid", {"spread": "square"}, VECTOR, ((4,),), "neither", spans_batch=True, detached=True),
+    FeatureClaim("rid", {"phase": "teacher"}, MAP, OTHER_MAP, "neither", spans_batch=True, detached=True),
+    FeatureClaim("rid", {"phase": "first_round"}, VECTOR, ((4,),), "neither", spans_batch=True, detached=True),
+    FeatureClaim("crd", {"negatives": 5, "width": 3}, VECTOR, ((4,),), "neither", **UNORDERED),
+    FeatureClaim("hidden_states", {}, TOKENS, TOKENS),
+    FeatureClaim("hidden_states", {}, TOKENS, ((4, 5),), "neither"),
+    FeatureClaim("hidden_states", {"compare": "cosine"}, TOKENS, TOKENS, invariant=("scale", "row_scale")),
+    FeatureClaim("hidden_states", {"compare": "first_token"}, TOKENS, TOKENS, invariant=("scale", "row_scale")),
+    FeatureClaim("hidden_states", {"compare": "fsp"}, 2 * TOKENS, 2 * TOKENS, awkward_size=20.0),
+    FeatureClaim("hidden_states", {"compare": "gram"}, TOKENS, TOKENS, awkward_size=20.0),
+    FeatureClaim("hidden_states", {"compare": "attention_mse"}, SCORES, SCORES),
+    FeatureClaim("hidden_states", {"compare": "attention_ce"}, SCORES, SCORES, "minimum"),
 ]

@@ -53,6 +53,8 @@ def _adapter(claim: FeatureClaim, batch: FeatureBatch) -> nn.Module | None:
             _batch(claim, 7, 4321, batch.teacher[0].dtype).teacher,
             module.Options(**claim.options_for(len(batch.student[0]))),
         )
+    if made is not None and hasattr(module, "remember"):  # constants of the first batch are constants from here on
+        module.remember(batch, made, module.Options(**claim.options_for(len(batch.student[0]))))
     return made
 
 
@@ -161,6 +163,8 @@ def test_the_gradient_is_the_slope(claim: FeatureClaim, seed: int) -> None:
     wanted = torch.autograd.grad(total(), [*leaves, *parameters], allow_unused=True)
     generator = torch.Generator().manual_seed(seed)
     for tensor, slope in zip([*leaves, *parameters], wanted, strict=True):
+        if (slope is None and claim.detached) or (not claim.head_slope and not any(tensor is leaf for leaf in leaves)):
+            continue
         direction = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
         analytic = 0.0 if slope is None else float((slope * direction).sum())
         assert analytic == pytest.approx(_along(total, tensor, direction), rel=2e-4, abs=2e-5)
@@ -195,3 +199,52 @@ def test_awkward_input_stays_finite(claim: FeatureClaim, name: str, dtype: torch
     assert torch.isfinite(value).all(), value
     for gradient in torch.autograd.grad(value.mean(), batch.student, allow_unused=True):
         assert gradient is None or torch.isfinite(gradient).all(), gradient
+
+
+@pytest.mark.parametrize("compare", ["mse", "cosine", "fsp", "gram", "attention_mse", "attention_ce"])
+def test_tokens_that_do_not_count_do_not_matter(compare: str) -> None:
+    scores = compare.startswith("attention")
+    claim = FeatureClaim("hidden_states", {"compare": compare}, ((2, 4, 4),) if scores else ((4, 3),), ((4, 3),))
+    batch = _batch(replace(claim, teacher=claim.student), 3, 11)
+    valid = torch.tensor([[True, True, True, False], [True, False, False, False], [True, True, True, True]])
+    before = _call(claim, replace(batch, valid_BN=valid), None)
+    student = batch.student[0].clone()
+    if scores:
+        student[:, :, :, :].masked_fill_(~valid[:, None, :, None], 7.0)  # rows of tokens that ask, but don't count
+    else:
+        student.masked_fill_(~valid.unsqueeze(-1), 7.0)
+    after = _call(claim, replace(batch, student=(student,), valid_BN=valid), None)
+    torch.testing.assert_close(after, before)
+    nothing = _call(claim, replace(batch, valid_BN=torch.zeros_like(valid)), None)
+    assert torch.isfinite(nothing).all()
+
+
+def test_pressing_learns_from_neighbours_and_the_student_from_angles() -> None:
+    claim = FeatureClaim("cospress", {"temperatures": (0.3,)}, ((4, 3),), ((4, 5),))
+    batch = _leaves(_batch(claim, 4, 3))
+    head = _adapter(claim, batch)
+    assert isinstance(head, nn.Linear)
+    parts = registry.load("method", "cospress").parts(batch, head, registry.load("method", "cospress").Options())
+    for name, part in parts.items():
+        to_student, to_head = torch.autograd.grad(
+            part.sum(), [batch.student[0], head.weight], allow_unused=True, retain_graph=True
+        )
+        assert (to_student is None) == (name in ("global", "local"))
+        assert (to_head is None) == (name in ("fea", "token"))
+
+
+def test_memory_moves_only_the_rows_seen_and_the_normaliser_is_set_once() -> None:
+    crd = registry.load("method", "crd")
+    claim = FeatureClaim("crd", {"negatives": 4, "width": 3}, ((5,),), ((4,),))
+    batch = _batch(claim, 6, 1)
+    options = crd.Options(**claim.options)
+    memory = crd.adapter(options, Shapes.of(batch, rows=20)).double()
+    before, some = memory.student_ND.clone(), _rows(batch, torch.tensor([0, 3]))
+    first = crd.loss(some, memory, options)
+    torch.testing.assert_close(crd.loss(some, memory, options), first)
+    crd.remember(some, memory, options)
+    moved = (memory.student_ND != before).any(1)
+    assert moved.nonzero().flatten().tolist() == [0, 3]
+    normalisers = memory.normaliser_2.clone()
+    crd.remember(batch, memory, options)
+    assert torch.equal(memory.normaliser_2, normalisers) and int(memory.step) == 2
