@@ -101,7 +101,18 @@ def watch(
         processes.kill()
         time.sleep(0.1)
         processes.scan()
-    if Path(temp_dir).name.startswith(TEMP_PREFIX):
+    _remove(temp_dir, processes, patience=0 if psutil.pid_exists(driver) else 5)
+
+
+def _remove(temp_dir: str, processes: ProcessSet, patience: int) -> None:
+    """Removes the folder; after a driver's death looks again for a while, since a late worker may write a log."""
+    if not Path(temp_dir).name.startswith(TEMP_PREFIX):
+        return
+    shutil.rmtree(temp_dir, ignore_errors=True)
+    for _ in range(patience):
+        time.sleep(0.5)
+        processes.scan()
+        processes.kill()
         shutil.rmtree(temp_dir, ignore_errors=True)
 
 
