@@ -40,6 +40,7 @@ LOGIT_CLAIMS = [
     Claim("wsld", labels=True, at_equal="minimum", invariant=("shift",), frozen="caught_up"),
     Claim("dist", invariant=("shift",), spans_batch=True, slack=1e-2),
     Claim("class_batch_correlation", invariant=("shift",), spans_batch=True),
+    Claim("bss", invariant=("shift",)),
     Claim("cross_head"),
     Claim("cross_head", {"beta": 2.0}),
     Claim("corr_match", invariant=("shift", "scale", "affine")),
