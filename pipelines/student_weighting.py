@@ -2,11 +2,13 @@
 
 Such a file in `pipelines/weightings/` has the same names, and besides
 
-    SEES: tuple[str, ...]              which fields of `Moment` it reads: "student", "slope"
+    SEES: tuple[str, ...]              which fields of `Moment` it reads: "student", "slope", "network"
+    def network(options, teachers, classes) -> nn.Module    where weights are learnt: what is trained, by a meta step
     def weights(options, teachers, labels_B, names, moment) -> [K, B] or [K, 1]
 
-The result is a constant for the gradient, not negative, and sums to 1 over the teachers present in a row.
-Data parallel: a weighting that reads the whole batch for one weight ([K, 1]) means the rows given in one call.
+The result is not negative, a constant for the gradient (but for the network's own parameters, where there is one), and
+sums to 1 over the teachers present in a row. Data parallel: a weighting that reads the whole batch for one weight ([K,
+1]) means the rows given in one call.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foundation.errors import ConfigError
 from pipelines.lens import Temperatures
@@ -30,6 +32,7 @@ class Moment:
         student_logits_BC: the student's untempered logits of the batch.
         temperature: of each teacher, as the loss uses it.
         weights_K: the weights so far (sum 1), for weightings that step.
+        network: what a learnt weighting made by `network`; it belongs to checkpoint and meta optimiser.
         slope_K: derivative of the outer (validation) loss with respect to `weights_K`.
     """
 
@@ -37,6 +40,7 @@ class Moment:
     temperature: Temperatures | None = None
     weights_K: Tensor | None = None
     slope_K: Tensor | None = None
+    network: nn.Module | None = None
 
 
 def seen(name: str, *parts: object) -> None:

@@ -45,6 +45,23 @@ class Conv1x1(nn.Module):
         return cast(Tensor, self.bn(self.conv(as_map(features))))
 
 
+class Pointwise(nn.Module):
+    """Pooling to the teacher's size where it is smaller, 1 x 1 convolution with bias, batch normalisation, ReLU."""
+
+    def __init__(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> None:
+        super().__init__()
+        self.size = _sizes(teacher)[1:]
+        self.transfer = nn.Sequential(
+            nn.Conv2d(channels(student), channels(teacher), 1), Norm(channels(teacher)), nn.ReLU()
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        maps = as_map(features)
+        if maps.shape[2] > self.size[0]:
+            maps = F.adaptive_avg_pool2d(maps, self.size)
+        return cast(Tensor, self.transfer(maps))
+
+
 class SizeRegressor(nn.Module):
     """Convolution to the teacher's channels and size, batch normalisation and, if wanted, ReLU (FitNets).
 

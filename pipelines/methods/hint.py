@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from foundation.model import PluginOptions
 from pipelines.feature_method import FEATURES, FeatureBatch, Shapes, added_up, bridged
 from pipelines.maths.maps import common_size, mean_square
-from pipelines.maths.regressors import SizeRegressor
+from pipelines.maths.regressors import Pointwise, SizeRegressor
 from pipelines.method import Needs
 
 NEEDS = Needs(signals=(FEATURES,))
@@ -21,18 +21,21 @@ class Options(PluginOptions):
     distance, here the mean as in the usual code).
 
     regressor: `conv` = convolution, batch normalisation, ReLU; `linear` = the same without ReLU, for teacher layers
-        with negative values; `none` = layers of equal width as they are, the larger map pooled to the smaller.
+        with negative values; `pointwise` = pooled to the smaller size first, then 1 x 1; `none` = layers of equal width
+        as they are, the larger map pooled to the smaller.
     Batch normalisation makes rows depend on each other in training; the loss itself is per row. Stages are added up.
     """
 
     kind: Literal["hint"] = "hint"
-    regressor: Literal["conv", "linear", "none"] = "conv"
+    regressor: Literal["conv", "linear", "pointwise", "none"] = "conv"
 
 
 def adapter(options: Options, shapes: Shapes) -> nn.Module | None:
     """Returns one regressor per stage, or None."""
     if options.regressor == "none":
         return None
+    if options.regressor == "pointwise":
+        return nn.ModuleList([Pointwise(s, t) for s, t in zip(shapes.student, shapes.teacher, strict=True)])
     relu = options.regressor == "conv"
     both = zip(shapes.student, shapes.teacher, strict=True)
     return nn.ModuleList([SizeRegressor(student, teacher, relu=relu) for student, teacher in both])

@@ -56,6 +56,7 @@ FEATURE_CLAIMS = [
     FeatureClaim("hint", {"regressor": "none"}),
     FeatureClaim("hint", {"regressor": "none"}, MAP, SMALL_MAP),
     FeatureClaim("hint", {}, MAP, OTHER_MAP, "neither", spans_batch=True),
+    FeatureClaim("hint", {"regressor": "pointwise"}, MAP, ((5, 2, 2),), "neither", spans_batch=True),
     FeatureClaim("hint", {"regressor": "linear"}, VECTOR, ((7,),), "neither", spans_batch=True),
     FeatureClaim("attention_transfer", {}, MAP, MAP, invariant=("scale", "row_scale")),
     FeatureClaim("attention_transfer", {"p": 3}, TWO_MAPS, TWO_MAPS, invariant=("scale",), awkward_size=1e3),
