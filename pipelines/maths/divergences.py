@@ -32,7 +32,13 @@ def mix(log_a: Tensor, log_b: Tensor, share: float) -> Tensor:
 
 
 def jensen_shannon(log_p: Tensor, log_q: Tensor, share: float = 0.5) -> Tensor:
-    """Returns the generalised form share KL(p || m) + (1 - share) KL(q || m), m = share p + (1 - share) q."""
+    """Returns the generalised form share KL(p || m) + (1 - share) KL(q || m), m = share p + (1 - share) q.
+
+    At the ends, where that is 0, it means KL(p || q) for share 0 and KL(q || p) for share 1 (Agarwal et al. 2024): the
+    family is not continuous there.
+    """
+    if share in (0.0, 1.0):
+        return kl(log_p, log_q) if share == 0.0 else kl(log_q, log_p)
     log_m = mix(log_p, log_q, share)
     return share * kl(log_p, log_m) + (1 - share) * kl(log_q, log_m)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foundation.model import PluginOptions
 from pipelines.maths.classes import wide
-from pipelines.maths.divergences import jensen_shannon, kl
+from pipelines.maths.divergences import jensen_shannon
 from pipelines.method import LOGITS, Needs
 from pipelines.token_method import TokenBatch, need
 
@@ -69,8 +69,6 @@ def unmatched(student_NV: Tensor, teacher_NW: Tensor) -> Tensor:
 def matched_rows(student_Nm: Tensor, teacher_Nm: Tensor, share: float) -> Tensor:
     """Returns the divergence [N] of matched columns, given as sub-distributions."""
     log_q, log_p = (p.clamp_min(1e-8).log() for p in (student_Nm, teacher_Nm))
-    if share in (0.0, 1.0):
-        return kl(log_p, log_q) if share == 0.0 else kl(log_q, log_p)
     return jensen_shannon(log_p, log_q, share)
 
 
