@@ -41,7 +41,9 @@ class Hosted:
 
 def start_actor(task: PoolTask, number: int, spec: WorkerSpec, *, same_machine: bool) -> Hosted:
     """Starts an actor and has it open its teacher; waits for neither."""
-    options = ray.remote(LabelActor).options(
+    options = ray.remote(
+        LabelActor
+    ).options(
         num_cpus=task.pool.num_cpus,
         num_gpus=task.pool.num_gpus,
         resources=dict(task.pool.resources),

@@ -73,9 +73,7 @@ def config_of(trials: int, epochs: int = 6, **changes: Any) -> SearchConfig:
 def enqueued(project: Project) -> list[Enqueued]:
     path = "objective.terms.distill.weighting.weights"
     names = list(project.teachers)
-    alone = [
-        Enqueued(f"alone:{name}", {path: {other: float(other == name) for other in names}}) for name in names
-    ]
+    alone = [Enqueued(f"alone:{name}", {path: {other: float(other == name) for other in names}}) for name in names]
     return [Enqueued("uniform", {path: dict.fromkeys(names, 0.5)}), *alone]
 
 
