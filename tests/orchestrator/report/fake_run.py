@@ -162,6 +162,24 @@ def _write_inputs(run_dir, roster, keys_N, seeds, labelled):
         for index, (name, known) in enumerate(KNOWN.items())
     )
     form.write_input(run_dir, form.Teachers(teachers=teachers))
+    trials = _write_search(run_dir, labelled)
+    form.write_input(
+        run_dir,
+        form.Counters(
+            teacher_loads=21,
+            rows_labelled=9079,
+            rows_reused=0,
+            trials=trials,
+            teacher_rows_during_search=0,
+            actor_deaths=1,
+            rows_quarantined=0,
+        ),
+    )
+    _write_circumstances(run_dir, keys_N, seeds)
+    (run_dir / "config.yaml").write_text(CONFIG, encoding="utf-8")
+
+
+def _write_search(run_dir, labelled):
     rng = np.random.default_rng(3)
     names = ["uniform", *(f"teacher:{name}@T=2,s=0.125" for name in KNOWN), *(f"without:{name}" for name in KNOWN)]
     scores = [0.72, *rng.uniform(0.45, 0.75, 7), *rng.uniform(0.65, 0.8, 7), *(0.93 - 0.35 * rng.beta(1.2, 4, 75))]
@@ -193,18 +211,10 @@ def _write_inputs(run_dir, roster, keys_N, seeds, labelled):
             chosen="t0007",
         ),
     )
-    form.write_input(
-        run_dir,
-        form.Counters(
-            teacher_loads=21,
-            rows_labelled=9079,
-            rows_reused=0,
-            trials=len(trials),
-            teacher_rows_during_search=0,
-            actor_deaths=1,
-            rows_quarantined=0,
-        ),
-    )
+    return len(trials)
+
+
+def _write_circumstances(run_dir, keys_N, seeds):
     entries = tuple(
         form.LineageEntry(teacher=name, entry=fingerprint([name]), generation=3, shards=33, rows=1297, bytes=98_304)
         for name in KNOWN
@@ -241,4 +251,3 @@ def _write_inputs(run_dir, roster, keys_N, seeds, labelled):
         "evaluate": 0.6,
     }
     form.write_input(run_dir, form.Timings(seconds=seconds))
-    (run_dir / "config.yaml").write_text(CONFIG, encoding="utf-8")
