@@ -85,7 +85,7 @@ class Objective:
         if temperature is not None and self.lens is not None:
             out[f"{term}.lenses.{self.lens}.value"] = float(temperature)
         if label_share is not None and self.labels is not None:
-            # Shares are relative: the one of the teachers stays, so that every try is a point of a search over the other.
+            # Shares are relative: the one of the teachers stays, so that a try is a point of a search over the other.
             out[f"objective.terms.{self.labels}.share"] = self.distill_share * label_share / (1.0 - label_share)
         return out
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -60,7 +60,7 @@ def label(
     journal: Journal,
     limits: Limits | None = None,
     publish_every_s: float = 1.0,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Labels all units of all tasks; each is visible in the cache before the iterator ends.
 
     Raises `InfeasibleError` before any work when no node could ever hold an actor; `StorageError` at once when the

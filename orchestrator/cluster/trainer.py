@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -46,7 +46,7 @@ def train_roster(
     gpus_per_worker: float = 0.0,
     max_failures: int = 3,
     checkpoint_least_s: float = 2.0,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Trains every job that isn't finished yet; when the iterator ends, all of them lie in `run_dir/students`.
 
     Args:
@@ -91,11 +91,14 @@ def train_roster(
     yield from _follow(fit, ProgressReader(progress))
     progress.unlink(missing_ok=True)
     fit.raise_failure()
-    for job in open_jobs:
+    _check_all_there(store, open_jobs, spec, place)
+
+
+def _check_all_there(store: StudentStore, jobs: Sequence[TrainJob], spec: WorkerSpec, place: Path) -> None:
+    for job in jobs:
         if not store.finished(job.name, job.seed, job_fingerprint(job, spec)):
-            raise ClusterError(
-                "Training ended without a student.", expected=f"{job.name}, seed {job.seed}", where=place
-            )
+            wanted = f"{job.name}, seed {job.seed}"
+            raise ClusterError("Training ended without a student.", expected=wanted, where=place)
 
 
 class _Fit:

@@ -24,6 +24,7 @@ from orchestrator.run_folder import read_facts
 from orchestrator.stages.counters import count
 from orchestrator.stages.train import Trained, describe
 from orchestrator.stages.work import Work
+from pipelines.data.config import ALL, RowSet
 
 EXPORT_ROWS = 64
 
@@ -58,7 +59,7 @@ def report(work: Work) -> dict[str, Any]:
 
 def export(work: Work, students: list[Trained]) -> None:
     """Exports the searched student of the first seed, checked on real rows; ONNX where its packages are installed."""
-    from pipelines.export import export_student, has_onnx
+    from pipelines.export import Format, export_student, has_onnx
     from pipelines.student import StudentSpec
 
     chosen = next(one for one in students if one.student.kind == "searched")
@@ -66,7 +67,7 @@ def export(work: Work, students: list[Trained]) -> None:
         data = work.training_data
         rows = work.dataset.positions(work.config.label.rows[0])[:EXPORT_ROWS]
         inputs_N = data.inputs[rows].cpu().numpy()
-        formats = ("safetensors", "onnx") if has_onnx() else ("safetensors",)
+        formats: list[Format] = ["safetensors", "onnx"] if has_onnx() else ["safetensors"]
         results = export_student(
             chosen.module(),
             options=chosen.job.student,
@@ -122,7 +123,7 @@ def _lineage(work: Work) -> Lineage:
             )
         )
     chunks = tuple(work.dataset.chunk_digests())
-    rows = {name: len(work.dataset.positions(name)) for name in work.config.data.splits or {"all": None}}
+    rows = {name: len(work.dataset.positions(name)) for name in work.config.data.splits or {ALL: RowSet()}}
     data = fingerprint({"chunks": list(chunks)})
     return Lineage(run=work.run_id, data=data, chunk_digests=chunks, rows=rows, entries=tuple(entries))
 

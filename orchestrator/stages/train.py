@@ -1,4 +1,4 @@
-"""train: every student of the roster over every seed, in one Ray Train run, on the same rows and for the same epochs."""
+"""train: every student of the roster over every seed, in one Ray Train run, on the same rows, for the same epochs."""
 
 from __future__ import annotations
 
