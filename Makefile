@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-again demo-seeds test lint format chaos guards clean
+.PHONY: help install install-dev demo demo-again demo-seeds test lint format golden chaos guards clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+%?:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+%?):.*## /  make \1 | /' | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ demo-seeds: $(BASE)  ## the demo on five fixed splits, with its bar
 
 bench-%: $(BASE)  ## one benchmark by name
 	@$(PY) -m benchmarks.$(subst -,_,$*) $(ARGS)
+
+golden: $(DEV)  ## our losses against the originals' numbers (GOLDEN_DIR: another folder; ARGS=--json)
+	@$(PY) -m tests.golden $(ARGS)
 
 chaos: $(DEV)  ## kill drivers and actors at random and check what is left (about an hour)
 	@$(PY) -m tests.chaos.run $(ARGS)
