@@ -54,13 +54,17 @@ class Student:
 
 @dataclass(frozen=True)
 class Objective:
-    """Where temperature, weights and shares live in a run's configuration: all that a baseline has to turn."""
+    """Where temperature, weights and shares live in a run's configuration: all that a baseline has to turn.
+
+    Baselines hear teachers through one term, `distill`; `others` are the terms that fall silent in them.
+    """
 
     teachers: tuple[str, ...]
     distill: str
     labels: str | None
     lens: int | None
     distill_share: float
+    others: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Objective:
@@ -72,7 +76,8 @@ class Objective:
             raise ConfigError("No term of the objective listens to the teachers.", where="objective.terms")
         lenses, share = terms[distill[0]].get("lenses") or [], float(terms[distill[0]]["share"])
         lens = next((index for index, lens in enumerate(lenses) if lens["kind"] == "temperature"), None)
-        return cls(tuple(config["teachers"]), distill[0], labels[0] if labels else None, lens, share)
+        others = tuple(distill[1:])
+        return cls(tuple(config["teachers"]), distill[0], labels[0] if labels else None, lens, share, others)
 
     def settings(
         self, weights: Mapping[str, float], temperature: float | None = None, label_share: float | None = None
@@ -82,6 +87,7 @@ class Objective:
         full = {name: float(weights.get(name, 0.0)) for name in self.teachers}
         out: dict[str, Any] = {f"{term}.fusion": {"kind": "losses"}}
         out[f"{term}.weighting"] = {"kind": "fixed", "weights": full}
+        out |= {f"objective.terms.{other}.share": 0.0 for other in self.others}
         if temperature is not None and self.lens is not None:
             out[f"{term}.lenses.{self.lens}.value"] = float(temperature)
         if label_share is not None and self.labels is not None:
@@ -91,7 +97,8 @@ class Objective:
 
     def labels_alone(self) -> dict[str, Any]:
         """Returns the settings of the student that never hears a teacher."""
-        return {f"objective.terms.{self.distill}.share": 0.0, f"objective.terms.{self.labels}.share": 1.0}
+        silent = {f"objective.terms.{name}.share": 0.0 for name in (self.distill, *self.others)}
+        return {**silent, f"objective.terms.{self.labels}.share": 1.0}
 
     def read(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Returns temperature, normalised weights and share of cross-entropy of a configuration, for the report."""

@@ -55,8 +55,8 @@ class TuningConfig(StrictModel):
     def _in_range(self) -> TuningConfig:
         if any(value <= 0 for value in self.temperatures):
             raise ValueError("temperatures above 0")
-        if any(not 0 <= value <= 1 for value in self.label_shares):
-            raise ValueError("label_shares between 0 and 1")
+        if any(not 0 <= value < 1 for value in self.label_shares):
+            raise ValueError("label_shares from 0 to below 1 (1 would be no teacher at all: that is `labels_only`)")
         return self
 
 
