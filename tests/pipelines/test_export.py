@@ -48,7 +48,7 @@ def test_the_description_says_all_a_user_needs(tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "student.json").read_text())
     assert facts["classes"] == list(SPEC.classes) and facts["input_columns"] == ["pixels"]
     assert facts["input_shape"] == [8, 8] and facts["preprocessing"] == "none" and facts["output"] == "logits"
-    assert facts["student"] == {"kind": "mlp", "hidden": [12], "activation": "relu"}
+    assert facts["student"] == {"kind": "mlp", "hidden": [12], "activation": "relu", "scale": 1.0}
     assert {path.name for path in tmp_path.iterdir()} == {"student.json", "student.safetensors"}
 
 
