@@ -35,6 +35,12 @@ class Case:
         self.used.add("status")
         return str(self.arrays.get("status", "ok"))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the case: double unless all its arrays are single."""
+        double = any(array.dtype == np.float64 and array.ndim for array in self.arrays.values())
+        return torch.float64 if double else torch.float32
+
     def has(self, name: str) -> bool:
         return name in self.arrays
 
@@ -74,7 +80,7 @@ class Case:
 
         Raises KeyError when the module has a parameter that is not named: a forgotten one would keep a random value.
         """
-        module.to(torch.float64)
+        module.to(self.dtype)
         for path, parameter in module.named_parameters():
             value = self.fixed(names[path])
             with torch.no_grad():

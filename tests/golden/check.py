@@ -42,7 +42,7 @@ Adapter = Callable[[Case], Mapping[str, Output]]
 def check(case: Case, adapter: Adapter, skips: frozenset[str] = frozenset()) -> list[str]:
     """Returns complaints; empty when values and gradients agree and every array was read, compared or is in `skips`."""
     try:
-        with _double_by_default():
+        with _default(case.dtype):
             outputs = dict(adapter(case))
     except Exception as error:  # an adapter that fails is a disagreement of its case, not the end of the run
         return [f"{type(error).__name__}: {error}"]
@@ -67,10 +67,10 @@ def check(case: Case, adapter: Adapter, skips: frozenset[str] = frozenset()) -> 
 
 
 @contextmanager
-def _double_by_default() -> Iterator[None]:
-    """Constants that plug-ins make (1 / K, ...) must not be the least precise part of a double-precision case."""
+def _default(dtype: torch.dtype) -> Iterator[None]:
+    """Constants that plug-ins make (1 / K, ...) must not be the least precise part of a case, nor more precise."""
     before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(dtype)
     try:
         yield
     finally:
@@ -119,7 +119,7 @@ def _compare(case: Case, name: str, output: Output, kind: str) -> list[str]:
         found = found.reshape(expected.shape)
     if found.shape != expected.shape:
         return [f"{name}: shape {found.shape}, expected {expected.shape}"]
-    relative, absolute = _tolerance(case.id, name, expected, kind)
+    relative, absolute = _tolerance(case, name, expected, kind)
     error = np.abs(found - expected.astype(np.float64))
     bad = ~(error <= relative * np.abs(expected.astype(np.float64)) + absolute)
     if isinstance(output, Differs):
@@ -131,10 +131,11 @@ def _compare(case: Case, name: str, output: Output, kind: str) -> list[str]:
     return [f"{name}{list(map(int, worst))}: {found[worst]:.10g}, expected {float(expected[worst]):.10g}"]
 
 
-def _tolerance(golden: str, name: str, expected: np.ndarray[Any, Any], kind: str) -> tuple[float, float]:
-    base = TOLERANCES["float32" if expected.dtype == np.float32 else "float64"]
+def _tolerance(case: Case, name: str, expected: np.ndarray[Any, Any], kind: str) -> tuple[float, float]:
+    single = expected.dtype == np.float32 or case.dtype == torch.float32
+    base = TOLERANCES["float32" if single else "float64"]
     relative, absolute = float(base[kind]), float(base["absolute"])
-    exception = TOLERANCES.get("exceptions", {}).get(golden)
+    exception = TOLERANCES.get("exceptions", {}).get(case.id)
     if exception and (name in exception.get("only", (name,))):
         relative = max(float(exception["relative"]), relative)
         absolute = max(float(exception.get("absolute", absolute)), absolute)

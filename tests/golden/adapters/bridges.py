@@ -117,7 +117,7 @@ def lshfm(case: Case) -> Outputs:
     )
     l2 = bool(case.whole("p_with_l2"))
     options = lsh.Options(hashes=len(case.fixed("hash_w")), l2=l2)
-    adapter = lsh.adapter(options, Shapes.of(batch)).double()
+    adapter = lsh.adapter(options, Shapes.of(batch)).to(case.dtype)
     planes = cast(lsh.Hyperplanes, next(adapter.children()))
     planes.weight_ND.copy_(case.fixed("hash_w"))
     lsh.prepare(adapter, (case.fixed("train_f_t"),), options)

@@ -32,7 +32,7 @@ def _single(case: Case) -> FeatureBatch:
 
 def _heads(case: Case, part: str, prefix: str, width: int = 1) -> tuple[multi_level.Heads, FeatureBatch]:
     batch = _single(case)
-    heads = multi_level.Heads(batch.student[0].shape[1], batch.teacher[0].shape[1], width).double()
+    heads = multi_level.Heads(batch.student[0].shape[1], batch.teacher[0].shape[1], width).to(case.dtype)
     module = heads.get_submodule(part)
     names = {name: f"par_{prefix}_{name.replace('.', '_')}" for name, _ in module.named_parameters()}
     case.fill(module, names)
