@@ -16,7 +16,8 @@ class FeatureClaim:
 
     at_equal: the mean loss at student = teacher (equal shapes, no adapter) is zero, at its minimum, or neither.
     invariant: changes of the student's features alone that leave the loss as it is:
-        rotation (of vectors), scale (one factor), row_scale (a factor per row), shift (one vector added to all rows).
+        rotation (of vectors), turn (a circular shift of maps),
+        scale (one factor), row_scale (a factor per row), shift (one vector added to all rows).
     any_order: False where even the order of the batch matters (documented by the method).
     detached: some part of the adapter or the student gets no gradient at all, by design.
     head_slope: False where an adapter sits on both sides of a stop-gradient, so its slope is no finite difference.
@@ -99,6 +100,11 @@ FEATURE_CLAIMS = [
     FeatureClaim("alp", {}, VECTOR, VECTOR, invariant=("scale", "row_scale"), slack=1e-4),
     FeatureClaim("alp", {"stable": False}, 2 * VECTOR, 3 * VECTOR, "neither", awkward_size=100.0),
     FeatureClaim("alp", {"stable": False}, VECTOR, ((3,), (4,)), "neither", awkward_size=100.0),
+    FeatureClaim("frequency", {"size": 2, "match": "none"}, MAP, MAP, invariant=("turn",)),
+    FeatureClaim("frequency", {"size": 3}, MAP, OTHER_MAP, "neither"),
+    FeatureClaim("frequency", {"size": 3}, VECTOR, ((7,),), "neither"),
+    FeatureClaim("multi_head", {}, TWO_MAPS, 2 * ((3,),), "neither", spans_batch=True, labels=True),
+    FeatureClaim("multi_head", {"alpha": 1.0}, VECTOR, ((3,),), "neither", spans_batch=True, labels=True),
     FeatureClaim("multi_level", {"views": 2, "width": 3}, VECTOR, ((2,),), "neither", **UNORDERED),
     FeatureClaim("cospress", {"temperatures": (0.1, 0.5)}, TOKENS, ((4, 5),), "neither", **HEADED),
     FeatureClaim("cospress", {"style": "half", "norm": True}, VECTOR, ((7,),), "neither", **HEADED),

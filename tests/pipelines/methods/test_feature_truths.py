@@ -140,6 +140,8 @@ def _changed(stage: Tensor, name: str, by: float, generator: torch.Generator) ->
     if name == "row_scale":
         factors = 0.5 + torch.rand(rows, generator=generator, dtype=stage.dtype)
         return stage * factors.view(-1, *[1] * (stage.dim() - 1))
+    if name == "turn":
+        return stage.roll((1, 2), dims=(2, 3))
     if name == "shift":
         return stage + by * torch.randn(1, *stage.shape[1:], generator=generator, dtype=stage.dtype)
     assert name == "rotation" and stage.dim() == 2
