@@ -21,11 +21,16 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Baseline:
-    """One setting to try by cross-fitting. `group` collects the tries among which a student takes its best."""
+    """One setting to try by cross-fitting.
+
+    `group` collects the tries among which a student takes its best; an `anchor` is told to the sampler: uniform
+    weights, each teacher alone and each left out, once each.
+    """
 
     name: str
     group: str
     settings: Settings
+    anchor: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,8 @@ def baselines(config: Mapping[str, Any]) -> list[Baseline]:
     plain_share = 1.0 / (len(names) + 1)
     tuning = config["compare"]["tuning"]
     tries = [(t, s) for t in tuning["temperatures"] for s in tuning["label_shares"]]
-    found = [Baseline("uniform", "plain_mean", objective.settings(equal(names), 1.0, plain_share))]
+    middle = tries[len(tries) // 2]
+    found = [Baseline("uniform", "plain_mean", objective.settings(equal(names), 1.0, plain_share), True)]
     if objective.labels is not None:
         found.append(Baseline("labels_only", "labels_only", objective.labels_alone()))
     for temperature, share in tries:
@@ -136,12 +142,12 @@ def baselines(config: Mapping[str, Any]) -> list[Baseline]:
         found.append(Baseline(f"uniform@{tag}", "plain_mean_tuned", settings))
         for name in names:
             settings = objective.settings({name: 1.0}, temperature, share)
-            found.append(Baseline(f"teacher:{name}@{tag}", f"teacher:{name}", settings))
+            anchor = (temperature, share) == middle
+            found.append(Baseline(f"teacher:{name}@{tag}", f"teacher:{name}", settings, anchor))
     if len(names) > 2:
-        temperature, share = tries[len(tries) // 2]
         for left_out in names:
-            settings = objective.settings(equal(n for n in names if n != left_out), temperature, share)
-            found.append(Baseline(f"without:{left_out}", "left_out", settings))
+            settings = objective.settings(equal(n for n in names if n != left_out), *middle)
+            found.append(Baseline(f"without:{left_out}", "left_out", settings, True))
     return found
 
 

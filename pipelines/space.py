@@ -165,6 +165,16 @@ class Space:
                 point[path] = min(max(value, dimension.low), dimension.high)
         return point
 
+    def mean(self, config: Json, points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Returns configuration path -> the mean of its values over the points, the best of which comes first.
+
+        Logarithmic dimensions have a geometric mean, whole numbers are rounded, weights of a simplex are averaged as
+        weights (so the mean may hold small ones that no point of the space has); a choice can't be averaged: the
+        first point decides.
+        """
+        applied = [self.apply(config, point) for point in points]
+        return {path: _mean(one, [get_path(tree, path) for tree in applied]) for path, one in self.config.items()}
+
     def points(self, config: Json) -> dict[str, Point]:
         """Points to try first, by name: equal weights, each teacher alone, each left out; the rest as configured.
 
@@ -201,6 +211,17 @@ class Space:
                     where=path,
                 )
         return {f"{path}[{name}]": share for name, share in raw.items()}
+
+
+def _mean(dimension: Dimension, values: Sequence[Any]) -> Any:
+    if isinstance(dimension, Choice):
+        return values[0]
+    if isinstance(dimension, Simplex):
+        return {name: math.fsum(weights[name] for weights in values) / len(values) for name in values[0]}
+    if isinstance(dimension, LogUniform):
+        return math.exp(math.fsum(math.log(value) for value in values) / len(values))
+    mean = math.fsum(values) / len(values)
+    return round(mean) if isinstance(dimension, Int) else mean
 
 
 def simplex_weights(raw: Mapping[str, float], zero_below: float) -> dict[str, float]:

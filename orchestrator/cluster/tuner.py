@@ -38,10 +38,14 @@ _POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Enqueued:
-    """A setting that is tried first and at full budget, whatever its score on the way."""
+    """A setting that is tried first and at full budget, whatever its score on the way.
+
+    `tell`: whether the sampler learns from it. Many tries in one corner of the space would keep it there.
+    """
 
     name: str
     settings: Mapping[str, Any]
+    tell: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,21 +90,33 @@ def search(
             halving.remember(record["key"], record["scores"])
     if len(records) < total:
         source = _source(journal, records, total, space, template, enqueued, config.seed)
-        told = SearchSpec(
-            worker=spec,
-            template=json.dumps(template),
-            score=config.score.model_dump_json(),
-            epochs=config.epochs,
-            folds=config.folds,
-            repeats=config.repeats,
-            seed=config.seed,
-            rungs=tuple(halving.rungs),
-            run_dir=str(run_dir.resolve()),
-            same_machine=session.config.address is None,
-        )
+        told = search_spec(config, template, spec, run_dir, halving.rungs, session.config.address is None)
         scheduler = RungScheduler(halving, journal, config.epochs)
         _run(session, told, source, scheduler, config.concurrent, total - len(records), on_event)
     return _outcome(journal, len(space.scalars))
+
+
+def search_spec(
+    config: SearchConfig,
+    template: Mapping[str, Any],
+    spec: WorkerSpec,
+    run_dir: Path,
+    rungs: Sequence[int] = (),
+    same_machine: bool = True,
+) -> SearchSpec:
+    """Returns what a trial's process is told."""
+    return SearchSpec(
+        worker=spec,
+        template=json.dumps(template),
+        score=config.score.model_dump_json(),
+        epochs=config.epochs,
+        folds=config.folds,
+        repeats=config.repeats,
+        seed=config.seed,
+        rungs=tuple(rungs),
+        run_dir=str(run_dir.resolve()),
+        same_machine=same_machine,
+    )
 
 
 def _source(
@@ -113,13 +129,15 @@ def _source(
     seed: int,
 ) -> TrialSource:
     """What is still to be tried: enqueued settings that aren't on record, then points of a sampler that knows all."""
-    sampler = Sampler(space, seed + 7919 * len(records))  # another seed in each attempt, or it would repeat itself
+    told = sum(one.tell for one in enqueued)
+    # A quarter of the sampler's own points explores. Another seed in each attempt, or it would repeat itself.
+    sampler = Sampler(space, seed + 7919 * len(records), told + (total - len(enqueued)) // 4)
     for record in _ordered(records):
         sampler.tell(None, record)
-    first = [
-        make_trial(template, index, one.name, point_of(space, with_settings(template, one.settings)), one.settings)
-        for index, one in enumerate(enqueued)
-    ]
+    first = []
+    for index, one in enumerate(enqueued):
+        params = point_of(space, with_settings(template, one.settings)) if one.tell else None
+        first.append(make_trial(template, index, one.name, params, one.settings))
     waiting = deque(trial for trial in first if trial.key not in records)
 
     def draw(number: int) -> tuple[str, Trial]:

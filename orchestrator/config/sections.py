@@ -31,7 +31,8 @@ class SearchConfig(StrictModel):
 
     `trials` counts the enqueued baselines too; `folds` is the number of parts of the cross-fitting, `repeats` how many
     times the rows are dealt into folds anew (few labelled rows make a noisy score: three deals cost three times the
-    time and cut the noise); `concurrent` bounds trials at a time; `halving: null` lets every trial run to its end.
+    time and cut the noise); `average` trials, the best ones, are averaged into one more (1: the best one is taken);
+    `concurrent` bounds trials at a time; `halving: null` lets every trial run to its end.
     """
 
     trials: int = Field(default=100, ge=1)
@@ -39,6 +40,7 @@ class SearchConfig(StrictModel):
     epochs: int = Field(default=40, ge=1)
     folds: int = Field(default=2, ge=2)
     repeats: int = Field(default=1, ge=1, le=100)
+    average: int = Field(default=5, ge=1)
     concurrent: int = Field(default=2, ge=1)
     halving: HalvingConfig | None = HalvingConfig()
     score: ScoreConfig

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from foundation.errors import TeacherError
+from orchestrator.config.sections import SearchConfig
 from orchestrator.journal import Record
 from orchestrator.observe.events import Note, WorkEnded, WorkPlanned
 from orchestrator.report.inputs import SearchRecord, TrialRecord, write_input, write_trials
@@ -47,21 +48,36 @@ def search(work: Work) -> Outcome:
             work.session,
             config,
             tree,
-            [Enqueued(name, one.settings) for name, one in first.items()],
+            [Enqueued(name, one.settings, one.anchor) for name, one in first.items()],
             work.worker_spec,
             journal=work.journal,
             run_dir=work.folder.root,
             on_event=lambda event: work.follow(event, BAR),
         )
         work.emit(WorkEnded(BAR))
-        records = list(outcome.trials)
-        winner = _best(records)
+        averaged = _try_mean(work, config, tree, outcome.trials)
+        records = _in_order(work.journal.all("trials"))
+        winner = averaged or _best(records)
         write_trials(work.folder.root, [_told(tree, record) for record in records])
         write_input(work.folder.root, _summary(work, records, winner))
         facts["detail"] = f"{len(records)} trials, best score {winner['score']:.4f}"
     work.emit(Note(_sentence(tree, winner)))
     tried = [(first[record["name"]], _score(record)) for record in records if record["name"] in first]
     return Outcome(tried, (winner["settings"], _score(winner), winner["name"] or winner["key"]))
+
+
+def _try_mean(work: Work, config: SearchConfig, tree: dict[str, Any], trials: Sequence[Record]) -> Record | None:
+    from orchestrator.cluster.averaging import try_mean
+    from orchestrator.cluster.trials import template_of
+    from orchestrator.cluster.tuner import search_spec
+    from pipelines.space import Space
+
+    spec = search_spec(config, template_of(tree), work.worker_spec, work.folder.root)
+    return try_mean(spec, Space(config.space, list(tree["teachers"])), trials, config.average, work.journal)
+
+
+def _in_order(records: Mapping[str, Record]) -> list[Record]:
+    return sorted(records.values(), key=lambda record: (record["number"], record["key"]))
 
 
 def _best(records: list[Record]) -> Record:

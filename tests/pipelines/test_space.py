@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from foundation.errors import ConfigError
 from pipelines.config_path import all_paths, get_path
-from pipelines.space import Space, SpaceConfig, simplex_weights
+from pipelines.space import Choice, Int, LogUniform, Simplex, Space, SpaceConfig, simplex_weights
 
 TEACHERS = ("one", "two", "three")
 CONFIG: dict[str, Any] = {
@@ -146,3 +146,21 @@ def test_odd_dimensions_are_refused(bad: dict[str, Any]) -> None:
 
 def test_tuples_of_a_dumped_model_become_lists() -> None:
     assert space({"a.0": {"kind": "int", "low": 1, "high": 3}}).apply({"a": (1, 2)}, {"a.0": 3}) == {"a": [3, 2]}
+
+
+def test_mean_of_points() -> None:
+    config = {"t": 1.0, "n": 3, "m": "x", "w": {"a": 1.0, "b": 1.0}}
+    space = Space(
+        {
+            "t": LogUniform(low=0.1, high=100.0),
+            "n": Int(low=0, high=9),
+            "m": Choice(values=("x", "y")),
+            "w": Simplex(zero_below=0.5),
+        },
+        ["a", "b"],
+    )
+    points = [
+        {"t": 1.0, "n": 2, "m": "y", "w[a]": 1.0, "w[b]": 0.1},
+        {"t": 16.0, "n": 5, "m": "x", "w[a]": 1.0, "w[b]": 1.0},
+    ]
+    assert space.mean(config, points) == {"t": pytest.approx(4.0), "n": 4, "m": "y", "w": {"a": 0.75, "b": 0.25}}
