@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergence between a teacher's and the student's class probabilities."""
+"""Kullback-Leibler divergence between a teacher's and the student's class probabilities, and its relatives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from foundation.model import PluginOptions
-from pipelines.method import LOGITS, Needs, masked_log_softmax
+from pipelines.maths.divergences import jensen_shannon, kl, mix, total_variation
+from pipelines.method import ABSENT, LOGITS, Needs, masked_log_softmax
 
 NEEDS = Needs(signals=(LOGITS,))
 
@@ -23,14 +24,20 @@ class Options(PluginOptions):
         symmetric          (KL(p || q) + KL(q || p)) / 2
         skewed             KL(p || skew p + (1 - skew) q)       (DistiLLM, Ko et al. 2024)
         skewed_reverse     KL(q || skew q + (1 - skew) p)
-    skew: share mixed in by the two skewed forms.
+        jensen_shannon     share KL(p || m) + (1 - share) KL(q || m), m = share p + (1 - share) q; at the ends, where
+                           that is 0, share 0 means forward and 1 reverse (generalised, GKD, Agarwal et al. 2024)
+        total_variation    sum_c |p_c - q_c| / 2 over the classes the teacher doesn't rule out (by a logit of -1e30)
+    skew: share mixed in by the two skewed forms. share: of the teacher, for jensen_shannon.
 
     No temperature here: the lens `temperature` scales both sides, the fusion gives the T^2.
     """
 
     kind: Literal["kl"] = "kl"
-    direction: Literal["forward", "reverse", "symmetric", "skewed", "skewed_reverse"] = "forward"
+    direction: Literal[
+        "forward", "reverse", "symmetric", "skewed", "skewed_reverse", "jensen_shannon", "total_variation"
+    ] = "forward"
     skew: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 def loss(student_logits: Tensor, teacher_logits: Tensor, class_mask: Tensor, options: Options) -> Tensor:
@@ -39,23 +46,16 @@ def loss(student_logits: Tensor, teacher_logits: Tensor, class_mask: Tensor, opt
     log_q = masked_log_softmax(student_logits, class_mask)
     match options.direction:
         case "forward":
-            return _kl(log_p, log_q)
+            return kl(log_p, log_q)
         case "reverse":
-            return _kl(log_q, log_p)
+            return kl(log_q, log_p)
         case "symmetric":
             return 0.5 * ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1)
         case "skewed":
-            return _kl(log_p, _mix(log_p, log_q, options.skew))
+            return kl(log_p, mix(log_p, log_q, options.skew))
         case "skewed_reverse":
-            return _kl(log_q, _mix(log_q, log_p, options.skew))
-
-
-def _kl(log_a: Tensor, log_b: Tensor) -> Tensor:
-    return (log_a.exp() * (log_a - log_b)).sum(-1)
-
-
-def _mix(log_a: Tensor, log_b: Tensor, share: float) -> Tensor:
-    """log(share a + (1 - share) b), computed in log space: no underflow."""
-    mine = torch.log(torch.tensor(share, dtype=log_a.dtype, device=log_a.device))
-    rest = torch.log1p(torch.tensor(-share, dtype=log_a.dtype, device=log_a.device))
-    return torch.logaddexp(log_a + mine, log_b + rest)
+            return kl(log_q, mix(log_q, log_p, options.skew))
+        case "jensen_shannon":
+            return jensen_shannon(log_p, log_q, options.share)
+        case "total_variation":
+            return total_variation(log_p, torch.where(log_p > ABSENT / 2, log_q, ABSENT))
