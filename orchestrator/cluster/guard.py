@@ -7,7 +7,9 @@ ends most of it) and kills what is left of the set it has recorded.
 The set holds (pid, creation time) pairs, so that a pid which was given to somebody else is never touched. A process
 belongs to it when it is a child of the driver whose command line names the session's own temporary folder (all of Ray's
 daemons are) or when its parent belongs to it (workers and agents rename themselves, but descend from the raylet). Ray
-starts workers at any time, therefore the set is refreshed all the time; each scan looks at new pids only.
+starts workers at any time, therefore the set is refreshed all the time; each scan looks at new pids only. A driver that
+dies while Ray starts can take the raylet along before any scan has seen its agents: those are known by the log files
+they write in the session's folder.
 
 Run as a script: standard library and psutil only, because it must start fast and never fail with the rest.
 """
@@ -28,6 +30,8 @@ import psutil
 
 TEMP_PREFIX = "rd-"  # the guard removes a folder only if it is called like this
 Member = tuple[int, float]
+_LINGER_S = 4.0  # how long orphans are looked for after a driver that was killed
+_UNSETTLED_S = 5.0  # a new process that doesn't belong is looked at again until it is this old
 
 
 class ProcessSet:
@@ -45,18 +49,35 @@ class ProcessSet:
         pids = set(psutil.pids())
         self._seen &= pids
         for pid in sorted(pids - self._seen - self._outsiders):
-            self._seen.add(pid)
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
                 born = process.create_time()
-                if process.ppid() in self.members or self._is_daemon(process):
+                if process.ppid() in self.members or self._is_daemon(process) or self._writes_here(process):
                     self.members[pid] = born
+                elif time.time() - born < _UNSETTLED_S:
+                    continue  # between fork and exec, and before it opens its log, it looks like somebody else
+            self._seen.add(pid)
+
+    def look_again(self) -> None:
+        """Forgets who was found not to belong: the driver is gone, so other signs count now."""
+        self._seen = set(self.members)
 
     def _is_daemon(self, process: psutil.Process) -> bool:
         if not any(self._temp_dir in word for word in process.cmdline()):
             return False
-        # Somebody's `tail -f` of a log in that folder isn't ours. A dead driver's children have been handed on.
-        return process.ppid() == self._driver or not psutil.pid_exists(self._driver)
+        return process.ppid() == self._driver or self._is_orphan(process)
+
+    def _writes_here(self, process: psutil.Process) -> bool:
+        # Only for orphans: as long as the driver lives descent tells, and looking at everybody's open files is slow.
+        if not self._is_orphan(process):
+            return False
+        files = process.open_files()
+        return any(file.path.startswith(f"{self._temp_dir}/") and getattr(file, "mode", "a") != "r" for file in files)
+
+    def _is_orphan(self, process: psutil.Process) -> bool:
+        # The guard is a child of the driver, too: whoever got the guard got the driver's other children. Somebody's
+        # `tail -f` of a log in our folder has a parent of its own. Until it is waited for, a dead driver is a zombie.
+        return not _runs(self._driver) and process.ppid() == os.getppid()
 
     def alive(self) -> list[Member]:
         """Returns the members that still run (a zombie doesn't)."""
@@ -68,6 +89,13 @@ class ProcessSet:
             with contextlib.suppress(psutil.Error, ProcessLookupError):
                 if is_alive(member):
                     os.kill(member[0], signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def is_alive(member: Member) -> bool:
@@ -91,14 +119,14 @@ def watch(
         if processes.members != written:
             written = dict(processes.members)
             _write(record, written)
-    deadline = time.monotonic() + grace_s
+    closed = time.monotonic()
+    # A driver that stops waits for this process; one that was killed doesn't, and may have left agents just born.
+    linger = closed + (0.0 if _runs(driver) else _LINGER_S)
+    processes.look_again()
     processes.scan()
-    while processes.alive() and time.monotonic() < deadline:
-        time.sleep(0.1)
-        processes.scan()
-    deadline = time.monotonic() + give_up_s
-    while processes.alive() and time.monotonic() < deadline:
-        processes.kill()
+    while (processes.alive() or time.monotonic() < linger) and time.monotonic() < closed + grace_s + give_up_s:
+        if time.monotonic() > closed + grace_s:
+            processes.kill()
         time.sleep(0.1)
         processes.scan()
     _remove(temp_dir, processes, patience=0 if psutil.pid_exists(driver) else 5)
