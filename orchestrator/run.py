@@ -55,8 +55,8 @@ def run(
         raise ConfigError("A run can't end there.", expected=", ".join(VERBS), found=until)
     options = {"allow_quarantine": allow_quarantine, "paranoid": paranoid}
     with open_work(loaded, run_dir, observer or Observer(), stop or StopRequest(), **options) as work:
-        work.warm_up(until)
         todo = plan(work)
+        work.warm_up(until, any(one.units for one in todo.values()))
         ready = make_ready(work, todo)
         label(work, todo, ready)
         if until == "label":

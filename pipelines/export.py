@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import secrets
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -167,8 +169,7 @@ def _export_onnx(
 
     # Two rows, not one: the exporter takes a dimension of one for a constant.
     example_B = rows_N[:2] if len(rows_N) > 1 else torch.cat([rows_N, rows_N])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet_exporter():
         program = torch.onnx.export(
             student,
             (example_B,),
@@ -189,6 +190,20 @@ def _export_onnx(
     session = onnxruntime.InferenceSession(str(folder / _ONNX), settings, providers=["CPUExecutionProvider"])
     again_NC = session.run(["logits"], {"inputs": rows_N.numpy()})[0]
     return _checked("onnx", folder / _ONNX, expected_NC.numpy(), again_NC, tolerance=ONNX_TOLERANCE)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter complains about packages that nobody asked for (torchvision) and about its own future."""
+    log = logging.getLogger("torch.onnx")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)
 
 
 def _checked(

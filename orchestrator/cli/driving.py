@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ def drive(
         output.Output.run_dir = run_dir
         from orchestrator.run import run  # loads torch and Ray
 
-        with Observer() as observer:
+        # Whatever a library or a teacher prints, stdout stays free for the result.
+        with Observer() as observer, contextlib.redirect_stdout(sys.stderr):
             done = run(
                 loaded,
                 until=until,

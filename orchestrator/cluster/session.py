@@ -193,6 +193,7 @@ class Session:
             logging.getLogger("ray").setLevel(logging.ERROR)
             _read_settings_again()
             _forbid_second_cluster()
+            _keep_off_stdout()
             ray.init(**self._arguments())
         except BaseException as error:
             self._failure = error
@@ -221,6 +222,22 @@ def _forbid_second_cluster() -> None:
     from ray._private import auto_init_hook
 
     auto_init_hook.enable_auto_connect = False
+
+
+def _keep_off_stdout() -> None:
+    # Ray prints a paragraph to stdout for each worker that died, even with `log_to_driver=False`; our own event, with
+    # the reason in it, says so in a line, and stdout belongs to the result.
+    from ray._private import worker
+
+    told: Any = worker.print_to_stdstream
+    if not hasattr(told, "without_raylet"):
+
+        def tell(data: dict[str, Any], ignore_prefix: bool) -> None:
+            if data.get("pid") != "raylet":
+                told(data, ignore_prefix)
+
+        tell.without_raylet = True  # type: ignore[attr-defined]
+        worker.print_to_stdstream = tell
 
 
 def _read_settings_again() -> None:

@@ -18,6 +18,7 @@ import foundation
 from foundation import registry
 from foundation.errors import ClusterError
 from foundation.registry import Guest
+from foundation.shadow import check_not_shadowed
 from pipelines.data.config import DataConfig
 from pipelines.data.dataset import Dataset, open_dataset
 from teachers.build import context_for, load_teacher
@@ -89,13 +90,15 @@ def package_root() -> str:
 
 
 def enter(spec: WorkerSpec, *, same_machine: bool = True) -> None:
-    """Makes the process fit for work. Raises `ClusterError` when foreign packages shadow ours."""
+    """Makes the process fit for work. Raises `PluginError` when a foreign package shadows one of ours, `ClusterError`
+    when this host has another copy of raydistill."""
+    check_not_shadowed()
     if same_machine and package_root() != spec.root:
         raise ClusterError(
-            "A foreign package shadows one of ours on a worker.",
+            "A worker found another copy of raydistill than the driver's.",
             expected=f"packages from {spec.root}",
             found=package_root(),
-            next_step="rename that package or folder, or start from another directory",
+            next_step="remove the other copy from PYTHONPATH, or start from another directory",
         )
     registry.install(spec.guests)
 

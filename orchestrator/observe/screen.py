@@ -54,14 +54,29 @@ class _Progress:
     started: float
     shown: float
     detail: str = ""
+    first: tuple[float, int] | None = None
+
+    def move(self, amount: int, now: float) -> None:
+        self.done += amount
+        if amount and self.first is None:
+            self.first = now, self.done
+
+    def rate(self, now: float) -> float | None:
+        """Amounts per second since the first one came: all before that was start-up. None until there is another one;
+        where the first was the last, too, all the time counts."""
+        since, before = self.first or (self.started, self.before)
+        if self.done == before:
+            if self.done != self.total:
+                return None
+            since, before = self.started, self.before
+        return (self.done - before) / max(now - since, 1e-9)
 
     def text(self, name: str, now: float) -> str:
         """`name 120/400 rows, 60.0 rows/s, 5 s left`."""
-        elapsed = max(now - self.started, 1e-9)
-        rate = (self.done - self.before) / elapsed
+        rate = self.rate(now)
         of = f"/{self.total}" if self.total is not None else ""
-        parts = [f"{name} {self.done}{of} {self.unit}", f"{rate:.1f} {self.unit}/s"]
-        if self.total is not None and rate > 0 and self.done < self.total:
+        parts = [f"{name} {self.done}{of} {self.unit}", *([f"{rate:.1f} {self.unit}/s"] if rate else [])]
+        if self.total is not None and rate and self.done < self.total:
             parts.append(f"{(self.total - self.done) / rate:.0f} s left")
         return ", ".join([*parts, *([self.detail] if self.detail else [])])
 
@@ -86,7 +101,7 @@ class LineScreen:
         if change.total is not None or state is None:
             state = _Progress(change.total, change.unit, change.done, change.done, now, now)
             self._works[change.name] = state
-        state.done += change.amount
+        state.move(change.amount, now)
         state.detail = change.detail or state.detail
         finished = change.ended or (change.amount > 0 and state.done == state.total)
         if finished or now - state.shown >= SECONDS_BETWEEN_LINES:
@@ -134,10 +149,10 @@ class BarScreen:
         if change.total is not None or change.name not in self._tasks:
             self._open(change, now)
         task, state = self._tasks[change.name]
-        state.done += change.amount
+        state.move(change.amount, now)
         state.detail = plain_text(change.detail) or state.detail
-        rate = (state.done - state.before) / max(now - state.started, 1e-9)
-        shown = f"{rate:.1f} {state.unit}/s" if change.amount or change.ended else ""
+        rate = state.rate(now)
+        shown = f"{rate:.1f} {state.unit}/s" if rate else ""
         self._progress.update(task, completed=state.done, rate=shown, detail=state.detail)  # type: ignore[arg-type]
         if change.ended:
             del self._tasks[change.name]

@@ -6,6 +6,7 @@ nothing to label are neither fitted nor asked; nothing is labelled before every 
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -56,7 +57,10 @@ def plan(work: Work) -> Todo:
 
 
 def make_ready(work: Work, todo: Todo) -> Ready:
-    """Fits and asks, in this process, each teacher that has rows to label. Raises `PreflightError`, `TeacherError`."""
+    """Fits and asks, in this process, each teacher that has rows to label. Raises `PreflightError`, `TeacherError`.
+
+    The answers that every host must reproduce are noted after the preflight: what a teacher says counts only then.
+    """
     ready = Ready({}, {})
     pending = [name for name, one in todo.items() if one.units]
     teachers = {}
@@ -65,7 +69,6 @@ def make_ready(work: Work, todo: Todo) -> Ready:
             work.stop.raise_if_requested()
             teachers[name] = load_teacher(name, work.config.teachers[name], work.contexts[name])
             work.record_load(name, "prepare")
-            ready.prepared[name] = prepare(teachers[name], work.dataset, wanted(work))
         facts["detail"] = f"{len(pending)} of {len(todo)} teachers" if pending else "nothing to label"
     with work.stage("preflight") as facts:
         for name in pending:
@@ -78,6 +81,7 @@ def make_ready(work: Work, todo: Todo) -> Ready:
                 positions=wanted(work),
             )
             ready.reports[name] = report
+            ready.prepared[name] = prepare(teachers[name], work.dataset, wanted(work))
             work.journal.put("preflight", name, {"teacher": name, "seconds_per_row": report.seconds_per_row})
             teachers[name].close()
         facts["detail"] = f"{len(pending)} teachers passed" if pending else "nobody has to be asked"
@@ -102,6 +106,9 @@ def label(work: Work, todo: Todo, ready: Ready) -> None:
         facts["rows_labelled"] = sum(one.rows_new for one in pending.values())
         facts["detail"] = f"{facts['rows_labelled']} labels made" if pending else "every label is there"
         facts["reused"] = not pending
+        facts["aside"] = dict(Counter(teacher for teacher, _, _ in aside))
+        rows = len(np.unique(work.dataset.keys[wanted(work)]))
+        facts["there"] = {name: rows - facts["aside"].get(name, 0) for name in todo}
     if aside and not work.allow_quarantine:
         raise QuarantineError(
             f"{len(aside)} rows could not be labelled; all other labels are committed.",

@@ -109,9 +109,9 @@ class Work:
         sets = {term.rows for term in config.objective.terms.values()} | {config.compare.test}
         return training_data(self.worker_spec, sorted(sets), groups)
 
-    def warm_up(self, until: str | None) -> None:
-        """Starts the cluster in the background while the driver reads and fits, if this run is going to need it."""
-        if self.folder.done("label" if until == "label" else "train") is None:
+    def warm_up(self, until: str | None, labelling: bool) -> None:
+        """Starts the cluster in the background while the driver fits, if this run is going to need it."""
+        if labelling or (until != "label" and self.folder.done("train") is None):
             self.session  # noqa: B018  (a cached property: asking for it starts the cluster)
 
     def record_load(self, teacher: str, stage: str) -> None:
