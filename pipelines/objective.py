@@ -23,6 +23,7 @@ from foundation.model import PluginOptions
 from pipelines.lens import Lenses, Temperatures
 from pipelines.method import LogitLoss
 from pipelines.objective_config import ObjectiveConfig, TermConfig
+from pipelines.student_weighting import Moment
 from pipelines.teacher_logits import SignalSource, TeacherLogits
 from pipelines.weighting import renormalise
 
@@ -70,6 +71,7 @@ class TeacherTerm:
         method = registry.load("method", config.method.kind)
         self._compare = partial(method.loss, options=config.method)
         self._wants_labels: bool = method.NEEDS.labels
+        self._sees_student = "student" in getattr(self._weighting, "SEES", ())
         active = list(range(len(source.teachers)))
         self._weights_K1: Tensor | None = None
         if not self._weighting.PER_ROW:
@@ -83,13 +85,21 @@ class TeacherTerm:
         self._temperature = Temperatures.of(chosen, device=str(rows_M.device))
         self._source = source.bind(rows_M, active)
         self.always_full = self._source.complete
+        if getattr(method, "SPANS_BATCH", False) and not self.always_full:
+            raise ConfigError(
+                "A method that compares the rows of a batch with each other needs every row's label.",
+                expected="labels of every teacher",
+                found=f"{config.method.kind} on row set {config.rows!r}, where some are missing",
+                next_step="run `raydistill label`, choose cache.missing: drop with another method, or other rows",
+            )
 
     def losses(self, student_logits_BC: Tensor, positions_B: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor | None]:
         teachers = self._source.logits(positions_B)
         weights_KB = self._weights_K1
         if weights_KB is None:
             options: PluginOptions = self._weighting_options
-            weights_KB = self._weighting.weights(options, teachers, labels_B, self._source.teachers)
+            moment = [Moment(student_logits_BC, self._temperature)] if self._sees_student else []
+            weights_KB = self._weighting.weights(options, teachers, labels_B, self._source.teachers, *moment)
         counted_B = None
         if not teachers.complete:
             weights_KB = renormalise(weights_KB, teachers.present_KB)

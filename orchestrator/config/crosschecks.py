@@ -6,10 +6,12 @@ they can run beside the models' own complaints and a user sees everything at onc
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from foundation import registry
 from foundation.problems import Key
 from foundation.words import nearest, plain_text
 
@@ -152,6 +154,25 @@ def labels_are_there(tree: Mapping[str, Any], valid: frozenset[str]) -> Iterator
             )
 
 
+def signals_can_be_given(tree: Mapping[str, Any], valid: frozenset[str]) -> Iterator[Finding]:
+    """A run gives its terms logits and labels; losses on features or tokens, and meta weightings, need more."""
+    for term in _mapping(tree, "objective", "terms"):
+        method = _kind(at(tree, "objective", "terms", term, "method"))
+        path: Key = ("objective", "terms", term, "method")
+        if method in registry.names("method"):
+            first = next(iter(inspect.signature(registry.load("method", str(method)).loss).parameters))
+            if first == "batch":
+                step = "a run can't cache what this loss compares yet; choose a loss on logits: `raydistill plugins method`"
+                yield Finding(path, "a method on logits or labels", str(method), step)
+        weighting = _kind(at(tree, "objective", "terms", term, "weighting"))
+        path = ("objective", "terms", term, "weighting")
+        if weighting in registry.names("weighting"):
+            more = set(getattr(registry.load("weighting", str(weighting)), "SEES", ())) - {"student"}
+            if more:
+                step = "it needs a meta step, which a run can't take yet; see `raydistill plugins weighting`"
+                yield Finding(path, "a weighting of teachers, labels and student", str(weighting), step)
+
+
 def batch_has_every_stream(tree: Mapping[str, Any], valid: frozenset[str]) -> Iterator[Finding]:
     """`train.batch` gives rows per step for exactly the row sets the terms use."""
     terms, batch = _mapping(tree, "objective", "terms"), at(tree, "train", "batch")
@@ -220,6 +241,7 @@ CHECKS: tuple[Check, ...] = (
     classes_are_known,
     fitting_rows_stay_apart,
     labels_are_there,
+    signals_can_be_given,
     batch_has_every_stream,
     test_rows_are_kept,
     space_paths_exist,
