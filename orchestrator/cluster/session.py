@@ -53,6 +53,8 @@ class Session:
         namespace: Ray namespace, one per run, so that two runs on one cluster don't see each other's names.
         wait: False starts a private cluster in the background; call `ready()` before using Ray.
 
+    Instead of entering it, `start()` it, or just call `ready()` when Ray is needed, and `stop()` it in the end.
+
     Raises `ClusterError` when Ray can't be started or reached.
     """
 
@@ -73,13 +75,7 @@ class Session:
         self._environment: dict[str, str | None] = {}
 
     def __enter__(self) -> Session:
-        self._set_environment(_QUIET)
-        self._set_environment({"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(self.config.health_check_s)}, force=True)
-        if self.config.address is None:
-            self._prepare_private()
-        # The kernel ties Ray's daemons to the *thread* that started them (PR_SET_PDEATHSIG): it stays until the end.
-        self._thread = threading.Thread(target=self._hold, name="ray-session", daemon=True)
-        self._thread.start()
+        self.start()
         if self._wait:
             try:
                 self.ready()
@@ -88,13 +84,26 @@ class Session:
                 raise
         return self
 
+    def start(self) -> None:
+        """Starts Ray in the background, unless that was done before."""
+        if self._thread is not None:
+            return
+        self._set_environment(_QUIET)
+        self._set_environment({"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(self.config.health_check_s)}, force=True)
+        if self.config.address is None:
+            self._prepare_private()
+        # The kernel ties Ray's daemons to the *thread* that started them (PR_SET_PDEATHSIG): it stays until the end.
+        self._thread = threading.Thread(target=self._hold, name="ray-session", daemon=True)
+        self._thread.start()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
 
     def ready(self, timeout_s: float = _START_TIMEOUT_S) -> Session:
-        """Waits until Ray can be used. Raises `ClusterError` if it couldn't be started."""
+        """Waits until Ray can be used, started by now at the latest. Raises `ClusterError` if it couldn't be."""
+        self.start()
         if not self._up.wait(timeout_s):
             raise ClusterError("Ray did not start in time.", expected=f"within {timeout_s:.0f} s", where=self._where())
         if self._failure is not None:

@@ -88,10 +88,12 @@ class Work:
 
     @cached_property
     def session(self) -> Session:
-        """The cluster; started by the first stage that needs one, in the background, ended with the run."""
+        """The cluster; started by the first stage that has work for it, ended with the run."""
         from orchestrator.cluster.session import Session
 
-        return self._closing.enter_context(Session(self.config.cluster, namespace=self.run_id, wait=False))
+        session = Session(self.config.cluster, namespace=self.run_id)
+        self._closing.callback(session.stop)
+        return session
 
     @cached_property
     def worker_spec(self) -> WorkerSpec:
@@ -112,7 +114,7 @@ class Work:
     def warm_up(self, until: str | None, labelling: bool) -> None:
         """Starts the cluster in the background while the driver fits, if this run is going to need it."""
         if labelling or (until != "label" and self.folder.done("train") is None):
-            self.session  # noqa: B018  (a cached property: asking for it starts the cluster)
+            self.session.start()
 
     def record_load(self, teacher: str, stage: str) -> None:
         """Notes in the journal that a teacher was loaded (or fitted) in this process."""
