@@ -237,12 +237,12 @@ def test_a_mutated_configuration_is_valid_or_a_config_error(changes: list[tuple[
                 here[path[-1]] = copy.deepcopy(value)
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took the place away
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         load_config(tree)
     except ConfigError as error:
         assert error.problems and all("expected" in problem for problem in error.problems)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @settings(max_examples=100)

@@ -98,10 +98,10 @@ def test_broken_form_is_a_config_error(text: str) -> None:
     ["[" * 100_000, "{a: " * 100_000, "- " * 100_000, "? " * 100_000, "a: " + "[" * 65 + "]" * 65, "'" * 900_001],
 )
 def test_hostile_text_is_refused_within_a_second(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ConfigError):
         read_text(text, "x.yaml")
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_64_levels_are_allowed() -> None:
@@ -110,19 +110,19 @@ def test_64_levels_are_allowed() -> None:
 
 def test_billion_laughs_composes_nothing() -> None:
     lines = ["a0: &a0 [x, x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert read_text("\n".join(lines), "x.yaml").problems
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_size_is_checked_before_reading(tmp_path: Path) -> None:
     path = tmp_path / "big.yaml"
     with path.open("wb") as file:
         file.truncate(50 << 20)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ConfigError, match="too large"):
         read_file(path)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     path.write_text("a: " + "x" * (MAX_BYTES - 3))
     assert len(read_file(path)[0].values["a"]) == MAX_BYTES - 3
 
