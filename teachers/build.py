@@ -19,6 +19,7 @@ from foundation import registry
 from foundation.errors import ConfigError, RaydistillError, TeacherError
 from teachers.card import TeacherCard
 from teachers.config import TeacherConfig
+from teachers.footprint import footprint
 from teachers.meter import TeacherMeter
 from teachers.names import classes_line
 from teachers.rows import FittingRows, Inputs
@@ -108,6 +109,10 @@ class LogitTeacher:
     def logits(self, inputs: Inputs) -> np.ndarray:
         """Returns float32 [B, C]: the one signal most callers want."""
         return self.answer(inputs, (LOGITS,))[LOGITS].values_BC
+
+    def bytes(self) -> int | None:
+        """Bytes of the model's arrays, or None where they can't be seen."""
+        return footprint(self._inner)
 
     def close(self) -> None:
         self._inner.close()

@@ -82,7 +82,8 @@ def make_ready(work: Work, todo: Todo) -> Ready:
             )
             ready.reports[name] = report
             ready.prepared[name] = prepare(teachers[name], work.dataset, wanted(work))
-            work.journal.put("preflight", name, {"teacher": name, "seconds_per_row": report.seconds_per_row})
+            facts_of_it = {"seconds_per_row": report.seconds_per_row, "bytes": teachers[name].bytes()}
+            work.journal.put("preflight", name, {"teacher": name, **facts_of_it})
             teachers[name].close()
         facts["detail"] = f"{len(pending)} teachers passed" if pending else "nobody has to be asked"
     return ready

@@ -91,7 +91,7 @@ def _teachers(work: Work) -> list[TeacherInfo]:
             receipts = [one for one in entry.receipts() if one.rows]
             rows = sum(one.rows for one in receipts)
             speed = sum(one.seconds for one in receipts) / rows if rows else None
-        size = card.weights.get("bytes")
+        size = measured.get(name, {}).get("bytes")
         found.append(
             TeacherInfo(
                 name=name,
