@@ -1,7 +1,7 @@
 """The mean of the best trials, tried like any other trial.
 
-With few labelled rows the best scores differ by luck. The best trials agree in what matters and differ in what does not,
-so their mean is less of an accident than any one of them. No Ray: one more trial, in this process, on record like all.
+With few labelled rows the best scores differ by luck. The best trials agree in what matters and differ in what does
+not, so their mean is less of an accident than any one of them. No Ray: one more trial, here, on record like all.
 """
 
 from __future__ import annotations
