@@ -6,11 +6,13 @@ For comparing sizes in a report, not for planning memory: code, Python objects a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 _DEPTH = 12
+_GUEST = "raydistill_guest_"  # a user's own file belongs to the teacher; libraries that it imports do not
 
 
 def footprint(model: object) -> int | None:
@@ -30,7 +32,9 @@ def _sizes(value: Any, seen: set[int], depth: int) -> Iterator[int]:
         else:
             for item in value.flat:
                 yield from _sizes(item, seen, depth + 1)
-    elif hasattr(value, "element_size") and hasattr(value, "numel"):  # a torch tensor, without importing torch
+    elif isinstance(value, ModuleType) and not value.__name__.startswith(_GUEST):
+        return
+    elif hasattr(type(value), "element_size") and hasattr(type(value), "numel"):  # a torch tensor; torch stays unloaded
         yield int(value.element_size() * value.numel())
     elif isinstance(value, Mapping):
         for item in value.values():
@@ -44,7 +48,7 @@ def _sizes(value: Any, seen: set[int], depth: int) -> Iterator[int]:
 
 def _attributes(value: Any, seen: set[int], depth: int) -> Iterator[int]:
     module = type(value).__module__
-    if module.startswith("sklearn.tree._tree") or module.startswith("sklearn.neighbors."):
+    if module.startswith(("sklearn.tree._tree", "sklearn.neighbors.")):
         # Compiled parts keep their arrays out of `__dict__`; what they would save is what they hold.
         state = value.__getstate__() if hasattr(value, "__getstate__") else None
         if isinstance(state, dict | tuple):

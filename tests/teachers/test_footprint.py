@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 import torch
 
@@ -24,6 +26,15 @@ def test_a_torch_module_weighs_its_parameters_and_buffers() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4))
     expected = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     assert footprint(Holder(model=model)) == expected
+
+
+def test_of_a_users_file_only_its_own_arrays_count() -> None:
+    """It imports numpy, and numpy everything else, down to shared libraries that answer to any name."""
+    guest = ModuleType("raydistill_guest_function_x")
+    guest.np = np  # type: ignore[attr-defined]
+    assert footprint(Holder(module=guest)) is None
+    guest.weights = np.zeros(100, dtype=np.float32)  # type: ignore[attr-defined]
+    assert footprint(Holder(module=guest)) == 400
 
 
 def test_trees_and_neighbours_show_what_compiled_code_holds() -> None:
