@@ -5,13 +5,14 @@ Nothing here, and nothing a verb's file imports at its top, loads torch or Ray; 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from foundation.errors import RaydistillError
+from foundation.errors import ClusterLostError, RaydistillError
 from foundation.shadow import check_not_shadowed
 from orchestrator.cli import (
     cache,
@@ -97,7 +98,13 @@ def _usage(error: Exception) -> int:
 
 def entry() -> None:
     """The console script."""
-    sys.exit(main())
+    code = main()
+    if code == ClusterLostError.exit_code:
+        # Ray's threads would hold this process for a minute, waiting for what has gone, and then end it with a 1.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

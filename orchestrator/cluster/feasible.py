@@ -24,6 +24,7 @@ def check_feasible(session: Session, demands: Mapping[str, Amounts]) -> Iterator
     started = time.monotonic()
     shown = 0.0
     while True:
+        session.pulse()
         nodes = session.nodes()
         lacking = {who: demand for who, demand in demands.items() if not any(_holds(node, demand) for node in nodes)}
         if not lacking:

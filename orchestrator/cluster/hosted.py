@@ -58,10 +58,11 @@ def start_actor(task: PoolTask, number: int, spec: WorkerSpec, *, same_machine: 
 
 
 def why_it_died(error: ray_errors.RayActorError) -> str:
-    """Returns the one line of Ray's report that says most."""
+    """Returns the one sentence of Ray's report that says most."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if "exit" in line.lower() or "died" in line.lower()]
-    return (told[-1] if told else lines[-1] if lines else type(error).__name__)[:200]
+    line = told[-1] if told else lines[-1] if lines else type(error).__name__
+    return line.rpartition("Worker exit detail: ")[2].partition(" Some common causes")[0][:200]
 
 
 def given_up(teacher: str, reason: str, left: int) -> TeacherError:

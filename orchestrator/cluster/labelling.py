@@ -17,7 +17,7 @@ import numpy as np
 import ray
 from ray import exceptions as ray_errors
 
-from foundation.errors import ClusterLostError, RaydistillError, TeacherError
+from foundation.errors import RaydistillError, TeacherError
 from foundation.events import Event
 from orchestrator.cluster import events
 from orchestrator.cluster.actor import Failed, Ready
@@ -39,6 +39,7 @@ from orchestrator.cluster.feasible import check_feasible
 from orchestrator.cluster.hosted import Hosted, PoolTask, given_up, start_actor, why_it_died
 from orchestrator.cluster.publisher import Publisher
 from orchestrator.cluster.session import Session
+from orchestrator.cluster.vitals import lost
 from orchestrator.cluster.wire import pack_unit, unpack_receipt
 from orchestrator.cluster.worker import WorkerSpec
 from orchestrator.journal import Journal
@@ -105,6 +106,7 @@ class _Labelling:
 
     def loop(self) -> Iterator[Event]:
         while True:
+            self._session.pulse()
             now = time.monotonic()
             for decision in self._dispatcher.decide(now):
                 yield from self._carry_out(decision)
@@ -117,7 +119,7 @@ class _Labelling:
 
     def close(self) -> None:
         """Ends every actor; what is stored but not published yet becomes visible."""
-        for actor in list(self._actors.values()):
+        for actor in [] if self._session.lost else list(self._actors.values()):
             with contextlib.suppress(Exception):
                 ray.kill(actor.handle)
         self._actors.clear()
@@ -177,11 +179,8 @@ class _Labelling:
                 except ray_errors.RayActorError as error:
                     dead.setdefault(refs[ref], why_it_died(error))
         except (ray_errors.RaySystemError, ray_errors.GetTimeoutError, ConnectionError) as error:
-            raise ClusterLostError(
-                "The cluster went away while labels were made.",
-                found=f"{type(error).__name__}: {error}"[:300],
-                next_step="run the same command again: finished labels are kept",
-            ) from error
+            self._session.pulse()
+            raise lost(f"{type(error).__name__}: {error}"[:300]) from error
         # Answers first, deaths after them: what an actor had finished must not be blamed for its end.
         for number, reason in dead.items():
             yield from self._bury(number, reason)

@@ -21,17 +21,20 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from foundation import registry
-from foundation.errors import ClusterError
+from foundation.errors import ClusterError, ClusterLostError
 from orchestrator.cluster import guard
 from orchestrator.cluster.config import ClusterConfig
+from orchestrator.cluster.vitals import Vitals
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _START_TIMEOUT_S = 120.0
+_PULSE_S = 0.2
 # Ray would otherwise report usage, write loggers nobody reads, or complain about the dashboard that isn't there.
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -52,6 +55,7 @@ class Session:
         config: the `cluster` section.
         namespace: Ray namespace, one per run, so that two runs on one cluster don't see each other's names.
         wait: False starts a private cluster in the background; call `ready()` before using Ray.
+        interrupt: asked in every turn of every loop that uses the session; raises to end it.
 
     Instead of entering it, `start()` it, or just call `ready()` when Ray is needed, and `stop()` it in the end.
 
@@ -59,14 +63,22 @@ class Session:
     """
 
     def __init__(
-        self, config: ClusterConfig | None = None, *, namespace: str = "raydistill", wait: bool = True
+        self,
+        config: ClusterConfig | None = None,
+        *,
+        namespace: str = "raydistill",
+        wait: bool = True,
+        interrupt: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config or ClusterConfig()
         self.namespace = namespace
         self.guests = registry.guests()
         self.start_seconds = 0.0
         self.temp_dir: Path | None = None
+        self.lost = False
         self._wait = wait
+        self._interrupt = interrupt
+        self._vitals: Vitals | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         self._up = threading.Event()
         self._down = threading.Event()
@@ -104,7 +116,10 @@ class Session:
     def ready(self, timeout_s: float = _START_TIMEOUT_S) -> Session:
         """Waits until Ray can be used, started by now at the latest. Raises `ClusterError` if it couldn't be."""
         self.start()
-        if not self._up.wait(timeout_s):
+        deadline = time.monotonic() + timeout_s
+        while not self._up.wait(_PULSE_S) and time.monotonic() < deadline:
+            self._interrupt()
+        if not self._up.is_set():
             raise ClusterError("Ray did not start in time.", expected=f"within {timeout_s:.0f} s", where=self._where())
         if self._failure is not None:
             raise ClusterError(
@@ -115,11 +130,22 @@ class Session:
             ) from self._failure
         return self
 
+    def pulse(self) -> None:
+        """For loops: raises what `interrupt` raises, and `ClusterLostError` when the cluster has gone."""
+        self._interrupt()
+        if self._vitals is not None:
+            try:
+                self._vitals.check()
+            except ClusterLostError:
+                self.lost = True
+                raise
+
     def stop(self) -> None:
         """Disconnects; ends a private cluster with everything in it. Safe to call twice."""
         if self._thread is not None and not self._down.is_set():
             self._down.set()
-            self._thread.join(timeout=30)
+            # To say goodbye to a cluster that has gone, Ray would wait for a minute and then end this process.
+            self._thread.join(timeout=0 if self.lost else 30)
         if self._guard is not None and self._guard.stdin is not None:
             self._guard.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -206,11 +232,15 @@ class Session:
             ray.init(**self._arguments())
         except BaseException as error:
             self._failure = error
+        else:
+            private = self.config.address is None
+            self._vitals = Vitals(None if private else ray.get_runtime_context().gcs_address)
         self.start_seconds = time.monotonic() - started
         self._up.set()
         if self._failure is None:
             self._down.wait()
-            ray.shutdown()
+            if not self.lost:
+                ray.shutdown()
 
     def _arguments(self) -> dict[str, Any]:
         shared = {"namespace": self.namespace, "log_to_driver": False, "logging_level": "ERROR"}

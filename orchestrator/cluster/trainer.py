@@ -88,7 +88,7 @@ def train_roster(
         use_gpu=gpus_per_worker > 0,
     )
     fit = _Fit(roster, name, place, workers, demand, max_failures)
-    yield from _follow(fit, ProgressReader(progress))
+    yield from _follow(fit, ProgressReader(progress), session)
     progress.unlink(missing_ok=True)
     fit.raise_failure()
     _check_all_there(store, open_jobs, spec, place)
@@ -157,8 +157,9 @@ def _entry(config: dict[str, Any]) -> RaydistillError | None:
     return work(config["roster"])
 
 
-def _follow(fit: _Fit, reader: ProgressReader) -> Iterator[Event]:
+def _follow(fit: _Fit, reader: ProgressReader, session: Session) -> Iterator[Event]:
     while True:
+        session.pulse()
         running = fit.thread.is_alive()
         for told in reader.new():
             kind = _KINDS.get(str(told.pop("event", "")))

@@ -164,6 +164,7 @@ def _run(
     fit = _Fit(spec, source, scheduler, concurrent, count, place)
     journal, seen = Journal(Path(spec.run_dir)), set(source.on_record)
     while True:
+        session.pulse()
         running = fit.thread.is_alive()
         for key in journal.keys(KIND):
             if key not in seen and (record := journal.get(KIND, key)) is not None:

@@ -22,6 +22,7 @@ from teachers.prepare import Prepared, prepare
 from teachers.row_keys import to_hex
 
 Todo = dict[str, LabelPlan]
+_KEEP = "cache.missing: renormalise keeps them for the other teachers."
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def label(work: Work, todo: Todo, ready: Ready) -> None:
     Raises `QuarantineError` when rows were set aside and the run doesn't allow that; all other labels are committed.
     """
     with work.stage("label") as facts:
+        known = len(_set_aside(work))
         pending = {name: one for name, one in todo.items() if one.units}
         if pending:
             _label(work, pending, ready)
@@ -104,8 +106,9 @@ def label(work: Work, todo: Todo, ready: Ready) -> None:
             if not covered.quarantined and not set(one.chunks) <= covered.covers:
                 entry.publish((), covers=one.chunks, run=work.run_id)
         aside = _set_aside(work)
-        facts["rows_labelled"] = sum(one.rows_new for one in pending.values())
-        facts["detail"] = f"{facts['rows_labelled']} labels made" if pending else "every label is there"
+        failed = f", {len(aside)} set aside" if aside else ""
+        facts["rows_labelled"] = sum(one.rows_new for one in pending.values()) - len(aside) + known
+        facts["detail"] = (f"{facts['rows_labelled']} labels made" if pending else "every label is there") + failed
         facts["reused"] = not pending
         facts["aside"] = dict(Counter(teacher for teacher, _, _ in aside))
         rows = len(np.unique(work.dataset.keys[wanted(work)]))
@@ -118,6 +121,9 @@ def label(work: Work, todo: Todo, ready: Ready) -> None:
             found="; ".join(f"{teacher} {key[:16]}: {reason}" for teacher, key, reason in aside[:5]),
             next_step="mend the teacher or the rows; or go on without these labels: --allow-quarantine",
         )
+    if aside and work.config.cache.missing == "error":
+        work.missing = "drop"
+        work.emit(Warned(f"{len(aside)} labels can't be had; their rows are left out for all teachers alike. {_KEEP}"))
 
 
 def _label(work: Work, pending: Todo, ready: Ready) -> None:

@@ -25,6 +25,7 @@ from orchestrator.stop import StopRequest
 from pipelines.data.dataset import Dataset, open_dataset
 from teachers.build import card_of, context_for
 from teachers.cache.cache import LabelCache
+from teachers.cache.config import Missing
 from teachers.cache.entry import Entry
 from teachers.cache.entry_key import entry_key
 from teachers.card import TeacherCard
@@ -41,7 +42,7 @@ class Work:
     """One run in progress.
 
     `contexts` and `cards` say who the teachers are, `entries` where their labels are kept; `timings` are seconds per
-    stage of this attempt.
+    stage of this attempt; `missing`, where set, replaces the policy `cache.missing`.
     """
 
     loaded: LoadedConfig
@@ -52,6 +53,7 @@ class Work:
     stop: StopRequest
     allow_quarantine: bool
     paranoid: bool
+    missing: Missing | None = None
     timings: dict[str, float] = field(default_factory=dict)
     _closing: ExitStack = field(default_factory=ExitStack)
 
@@ -91,17 +93,18 @@ class Work:
         """The cluster; started by the first stage that has work for it, ended with the run."""
         from orchestrator.cluster.session import Session
 
-        session = Session(self.config.cluster, namespace=self.run_id)
+        session = Session(self.config.cluster, namespace=self.run_id, interrupt=self.stop.raise_if_requested)
         self._closing.callback(session.stop)
         return session
 
-    @cached_property
+    @property
     def worker_spec(self) -> WorkerSpec:
         """What the workers are told: sections of the configuration, entry keys, guests, the run's name."""
         config = self.config
+        cache = config.cache.model_copy(update={"missing": self.missing}) if self.missing else config.cache
         keys = {name: entry.key for name, entry in self.entries.items()}
         teachers = {name: TeacherConfig(**_own_fields(teacher)) for name, teacher in config.teachers.items()}
-        return WorkerSpec.of(config.data, config.cache, teachers, keys, base_dir=self.loaded.base_dir, run=self.run_id)
+        return WorkerSpec.of(config.data, cache, teachers, keys, base_dir=self.loaded.base_dir, run=self.run_id)
 
     @property
     def training_data(self) -> TrainingData:

@@ -10,6 +10,8 @@ from foundation.model import PluginOptions, StrictModel
 from foundation.plugin_field import PluginField
 from teachers.cache.codecs.dense import Options as Dense
 
+Missing = Literal["error", "renormalise", "drop"]
+
 
 class CacheConfig(StrictModel):
     """Where labels are kept, in which form, and what happens to rows that have none.
@@ -26,4 +28,4 @@ class CacheConfig(StrictModel):
     codec: Annotated[PluginOptions, PluginField("codec")] = Dense()
     unit_rows: int = Field(default=4096, ge=1, le=1_048_576)
     nonfinite: Literal["error", "quarantine", "clip"] = "error"
-    missing: Literal["error", "renormalise", "drop"] = "error"
+    missing: Missing = "error"
