@@ -1,7 +1,8 @@
 """TeacherHost: takes a unit, asks the teacher, writes the shard, returns a receipt. A plain class; Ray is elsewhere.
 
-Every question has the same number of rows (a short batch is filled up with its last row), so a label's last bits
-don't depend on how rows were cut into units. When memory runs out the batch is halved, and stays halved.
+Every question has the same number of rows (a short batch is filled up with its last row), so a unit that is labelled
+again gives the same bits. (A row that stands at another place of its batch, because its unit was cut in two, may differ
+in the last ones: matrix kernels round by place.) When memory runs out the batch is halved, and stays halved.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import numpy as np
 from foundation.fingerprint import digest
 from teachers.cache.cache import LabelCache
 from teachers.cache.config import CacheConfig
+from teachers.prepare import SAME_LABEL_BOUND
 from teachers.row_keys import to_hex
 
 
@@ -87,9 +88,30 @@ def stored_damage(folder: Path) -> list[str]:
     return out
 
 
-def differences(folder: Path, reference: dict[str, dict[str, bytes]]) -> list[str]:
-    """I4 and I5 against the labels of an undisturbed run."""
+def units(folder: Path) -> dict[str, frozenset[str]]:
+    """Ids of all units with a receipt, by entry."""
+    return {entry.id: frozenset(one.unit for one in entry.receipts()) for entry in open_cache(folder).entries()}
+
+
+def cut_anew(folder: Path, known: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Rows by entry that were labelled in units an undisturbed run doesn't have: units cut in two after deaths."""
+    out = {}
+    for entry in open_cache(folder).entries():
+        cut = [one for one in entry.receipts() if one.unit not in known.get(entry.id, frozenset())]
+        out[entry.id] = frozenset(key for one in cut for key in one.keys)
+    return out
+
+
+def differences(
+    folder: Path, reference: dict[str, dict[str, bytes]], known: dict[str, frozenset[str]] | None = None
+) -> list[str]:
+    """I4 and I5 against the labels of an undisturbed run, and its units (`known`).
+
+    Bit by bit; only where a unit was cut in two does a row stand at another place of its batch, where matrix kernels
+    round differently in the last bits: there 1e-5 is allowed.
+    """
     mine, out = labels(folder), []
+    elsewhere = cut_anew(folder, known) if known is not None else {}
     if set(mine) != set(reference):
         out.append(f"I4: {len(mine)} entries instead of {len(reference)}, or others")
     for entry, rows in reference.items():
@@ -98,9 +120,17 @@ def differences(folder: Path, reference: dict[str, dict[str, bytes]]) -> list[st
             out.append(f"I4: {len(missing)} rows of entry {entry[:12]} have no label")
         if extra := set(found) - set(rows):
             out.append(f"I4: {len(extra)} rows of entry {entry[:12]} were never asked for")
-        if wrong := [key for key, row in rows.items() if found.get(key, row) != row]:
+        moved = elsewhere.get(entry, frozenset())
+        if wrong := [key for key, row in rows.items() if not _same(found.get(key, row), row, key in moved)]:
             out.append(f"I5: {len(wrong)} rows of entry {entry[:12]} differ from the undisturbed run")
     return out
+
+
+def _same(one: bytes, other: bytes, nearly: bool) -> bool:
+    if one == other or not nearly:
+        return one == other
+    gap = np.abs(np.frombuffer(one, np.float32) - np.frombuffer(other, np.float32))
+    return bool(gap.max() <= SAME_LABEL_BOUND)
 
 
 def result(folder: Path) -> dict[str, Any]:

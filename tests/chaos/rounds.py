@@ -86,6 +86,7 @@ class Reference:
     """An undisturbed run: its labels, what its report says, how long its stages take."""
 
     labels: dict[str, dict[str, bytes]]
+    units: dict[str, frozenset[str]]
     result: dict[str, object]
     seconds: dict[str, float]
     rows: int
@@ -110,7 +111,8 @@ def undisturbed(folder: Path, tally: Tally) -> Reference:
         raise RuntimeError(f"the undisturbed run ended with exit code {outcome.exit_code}, see {folder / 'log'}")
     tally.violations += invariants.stored_damage(folder)
     rows = invariants.rows_labelled(folder)
-    return Reference(invariants.labels(folder), invariants.result(folder), outcome.stage_seconds(), rows)
+    labels, units = invariants.labels(folder), invariants.units(folder)
+    return Reference(labels, units, invariants.result(folder), outcome.stage_seconds(), rows)
 
 
 def kill_until_done(
@@ -153,7 +155,7 @@ def _plans(phases: Sequence[str], actor_kills: int, seconds: dict[str, float], r
 
 def _judge(folder: Path, kills: int, actors: int, reference: Reference, tally: Tally) -> None:
     name = folder.name
-    found = invariants.stored_damage(folder) + invariants.differences(folder, reference.labels)
+    found = invariants.stored_damage(folder) + invariants.differences(folder, reference.labels, reference.units)
     if (result := invariants.result(folder)) != reference.result:
         found.append(f"the result differs from the undisturbed run's: {result} instead of {reference.result}")
     extra = invariants.rows_labelled(folder) - reference.rows
