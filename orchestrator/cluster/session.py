@@ -16,6 +16,7 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ from orchestrator.cluster.vitals import Vitals
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _START_TIMEOUT_S = 120.0
+_KNOCK_TIMEOUT_S = 10.0
 _PULSE_S = 0.2
 # Ray would otherwise report usage, write loggers nobody reads, or complain about the dashboard that isn't there.
 _QUIET = {
@@ -223,6 +225,8 @@ class Session:
     def _hold(self) -> None:
         started = time.monotonic()
         try:
+            if self.config.address is not None:
+                _knock(self.config.address)
             import ray
 
             logging.getLogger("ray").setLevel(logging.ERROR)
@@ -254,6 +258,13 @@ class Session:
             "dashboard_host": "127.0.0.1",
             "_temp_dir": str(self.temp_dir),
         }
+
+
+def _knock(address: str) -> None:
+    # Raises OSError where nobody listens; Ray itself would go on trying for more than two minutes.
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_TIMEOUT_S).close()
 
 
 def _forbid_second_cluster() -> None:
