@@ -93,7 +93,9 @@ def test_what_decides_the_student_decides_its_fingerprint(project: Project) -> N
         assert job_fingerprint(other, project.spec) != mark
 
 
-def test_a_roster_is_trained_once_and_then_reused(ray_session: Session, project: Project, tmp_path: Path) -> None:
+def test_a_roster_is_trained_once_and_then_reused(
+    ray_session: Session, no_session: Session, project: Project, tmp_path: Path
+) -> None:
     jobs = [make_job("one", 0), make_job("one", 1), make_job("teacher:two", 0)]
     arguments: dict[str, Any] = {"run_dir": tmp_path, "fingerprint": "f" * 64}
     told = list(train_roster(ray_session, jobs, project.spec, **arguments))
@@ -102,9 +104,7 @@ def test_a_roster_is_trained_once_and_then_reused(ray_session: Session, project:
         check_equal(project, tmp_path, job)
     facts = StudentStore(tmp_path / "students").facts("one", 1)
     assert facts is not None and facts["epochs"] == 6 and facts["parameters"] == 2 * 8 + 8 + 8 * 3 + 3
-    started = time.monotonic()
-    again = list(train_roster(ray_session, jobs, project.spec, **arguments))
-    assert time.monotonic() - started < 1.0
+    again = list(train_roster(no_session, jobs, project.spec, **arguments))
     assert [event.reused for event in again if isinstance(event, events.StudentDone)] == [True] * 3
     weights = tmp_path / "students" / "one" / "1.safetensors"
     data = bytearray(weights.read_bytes())
@@ -116,8 +116,10 @@ def test_a_roster_is_trained_once_and_then_reused(ray_session: Session, project:
 def test_two_workers_end_where_one_does_and_survive_a_kill(
     ray_session: Session, project: Project, tmp_path: Path
 ) -> None:
-    """F35: the second worker is SIGKILLed after a checkpoint; the run goes on from it and ends at the same place."""
+    """F35: a worker is SIGKILLed after a checkpoint; the run goes on from it and ends where an undisturbed one ends."""
     job = make_job("pair", epochs=600, checkpoint_every=20)
+    arguments: dict[str, Any] = {"fingerprint": "e" * 64, "workers": 2, "checkpoint_least_s": 0.0}
+    list(train_roster(ray_session, [job], project.spec, run_dir=tmp_path / "calm", **arguments))
     told: list[Event] = []
     killed: list[int] = []
 
@@ -134,16 +136,16 @@ def test_two_workers_end_where_one_does_and_survive_a_kill(
 
     thread = threading.Thread(target=kill_one)
     thread.start()
-    for event in train_roster(
-        ray_session, [job], project.spec, run_dir=tmp_path, fingerprint="e" * 64, workers=2, checkpoint_least_s=0.0
-    ):
-        told.append(event)
+    told += train_roster(ray_session, [job], project.spec, run_dir=tmp_path, **arguments)
     thread.join()
     assert killed, "no worker was killed"
     [resumed] = of(events.TrainingResumed, told)
     assert resumed.epoch > 0 and resumed.epoch % 20 == 0
     assert len(of(events.StudentDone, told)) == 1
-    check_equal(project, tmp_path, job, 1e-5)  # two workers add up in another order
+    mine, calm = (StudentStore(folder / "students").load("pair", 0) for folder in (tmp_path, tmp_path / "calm"))
+    for name, value in calm.items():
+        torch.testing.assert_close(mine[name], value, rtol=0, atol=1e-6)
+    check_equal(project, tmp_path, job, 1e-5)  # one worker adds up in another order, 2400 steps long
 
 
 def test_damaged_checkpoints_are_named_and_an_older_one_is_used(

@@ -113,10 +113,12 @@ def check_reruns(project: Project, config: SearchConfig, run_dir: Path, outcome:
         assert record["teacher_rows"] == 0
 
 
-def test_a_search_is_recorded_and_never_repeated(ray_session: Session, project: Project, tmp_path: Path) -> None:
+def test_a_search_is_recorded_and_never_repeated(
+    ray_session: Session, no_session: Session, project: Project, tmp_path: Path
+) -> None:
     config, journal, told = config_of(12), Journal(tmp_path), list[Event]()
-    arguments: Any = (ray_session, config, tree_of(project), enqueued(project), project.spec)
-    outcome = search(*arguments, journal=journal, run_dir=tmp_path, on_event=told.append)
+    arguments: Any = (config, tree_of(project), enqueued(project), project.spec)
+    outcome = search(ray_session, *arguments, journal=journal, run_dir=tmp_path, on_event=told.append)
     assert len(outcome.trials) == len(journal.keys(KIND)) == 12
     assert outcome.dimensions == 4
     first = [record for record in outcome.trials if record["name"]]
@@ -130,9 +132,7 @@ def test_a_search_is_recorded_and_never_repeated(ray_session: Session, project: 
     check_reruns(project, config, tmp_path, outcome)
     assert {event.key for event in told if isinstance(event, TrialDone)} == set(journal.keys(KIND))
     again: list[Event] = []
-    started = time.monotonic()
-    assert search(*arguments, journal=journal, run_dir=tmp_path, on_event=again.append) == outcome
-    assert time.monotonic() - started < 1.0
+    assert search(no_session, *arguments, journal=journal, run_dir=tmp_path, on_event=again.append) == outcome
     assert all(isinstance(event, TrialDone) and event.reused for event in again)
 
 
@@ -166,9 +166,10 @@ def test_a_killed_driver_loses_no_finished_trial(ray_session: Session, project: 
     while len(journal.keys(KIND)) < 3 and time.monotonic() < deadline:
         assert driver.poll() is None, "the driver ended before it was killed"
         time.sleep(0.02)
+    processes = psutil.Process(driver.pid).children(recursive=True)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    time.sleep(4)  # trial processes outlive their driver by a second or two and may still record
+    psutil.wait_procs(processes, timeout=30)  # trials outlive their driver by a second or two and may still record
     before = journal.all(KIND)
     assert 3 <= len(before) < 10
     outcome = search(ray_session, config, tree, first, project.spec, journal=journal, run_dir=tmp_path)
