@@ -162,7 +162,7 @@ def signals_can_be_given(tree: Mapping[str, Any], valid: frozenset[str]) -> Iter
         if method in registry.names("method"):
             first = next(iter(inspect.signature(registry.load("method", str(method)).loss).parameters))
             if first == "batch":
-                step = "a run can't cache what this loss compares yet; choose a loss on logits: `raydistill plugins method`"
+                step = "a run can't cache what this loss compares; choose a loss on logits: `raydistill plugins method`"
                 yield Finding(path, "a method on logits or labels", str(method), step)
         weighting = _kind(at(tree, "objective", "terms", term, "weighting"))
         path = ("objective", "terms", term, "weighting")
