@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from foundation.errors import PluginError
@@ -24,12 +25,26 @@ def check_not_shadowed() -> None:
         ours = _HOME / floor / "__init__.py"
         found = _origin(floor)
         if found is not None and found.resolve() != ours:
-            raise PluginError(
-                f"Another package named {floor!r} hides the one of raydistill.",
-                expected="no package or module of this name before raydistill on the import path",
-                where=found,
-                next_step="rename it, or run from another folder",
-            )
+            raise _hidden(floor, found)
+
+
+def check_no_rival_in(folders: Iterable[Path]) -> None:
+    """Raises `PluginError` when one of these folders, about to come first on the import path of other processes, has a
+    package or module named like one of ours. (A folder without `__init__.py` hides nothing.)"""
+    for folder in folders:
+        for floor in FLOORS:
+            for found in (folder / floor / "__init__.py", folder / f"{floor}.py"):
+                if found.is_file() and found.resolve() != _HOME / floor / "__init__.py":
+                    raise _hidden(floor, found)
+
+
+def _hidden(floor: str, found: Path) -> PluginError:
+    return PluginError(
+        f"Another package named {floor!r} hides the one of raydistill.",
+        expected="no package or module of this name before raydistill on the import path",
+        where=found,
+        next_step="rename it, or run from another folder",
+    )
 
 
 def _origin(floor: str) -> Path | None:

@@ -11,12 +11,12 @@ _SECRET = re.compile(
 )
 
 
-def plain_text(text: str) -> str:
+def plain_text(text: str, limit: int = 200) -> str:
     """Returns `text` with everything unprintable escaped and long text cut: safe for a terminal and a log."""
     shown = "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text[:200]
+        char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text[:limit]
     )
-    return shown if len(text) <= 200 else f"{shown}..."
+    return shown if len(text) <= limit else f"{shown}..."
 
 
 def secret_like(path: Iterable[str | int]) -> bool:

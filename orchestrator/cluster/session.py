@@ -29,6 +29,7 @@ from typing import Any
 
 from foundation import registry
 from foundation.errors import ClusterError, ClusterLostError
+from foundation.shadow import check_no_rival_in
 from orchestrator.cluster import guard
 from orchestrator.cluster.config import ClusterConfig
 from orchestrator.cluster.vitals import Vitals
@@ -61,7 +62,8 @@ class Session:
 
     Instead of entering it, `start()` it, or just call `ready()` when Ray is needed, and `stop()` it in the end.
 
-    Raises `ClusterError` when Ray can't be started or reached.
+    Raises `ClusterError` when Ray can't be started or reached, `PluginError` when a folder of the user's would hide one
+    of our packages from the workers.
     """
 
     def __init__(
@@ -102,6 +104,8 @@ class Session:
         """Starts Ray in the background, unless that was done before."""
         if self._thread is not None:
             return
+        # Ray puts the driver's working folder and the folder of its script first on the import path of its workers.
+        check_no_rival_in([Path.cwd(), Path(sys.argv[0]).resolve().parent])
         self._set_environment(_QUIET)
         self._set_environment({"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": str(self.config.health_check_s)}, force=True)
         if self.config.address is None:

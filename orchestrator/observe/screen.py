@@ -15,6 +15,7 @@ from foundation.words import plain_text
 from orchestrator.observe.render import Style, Work
 
 SECONDS_BETWEEN_LINES = 2.0
+LINE_LIMIT = 1000  # a damaged shard is named with its name and two digests
 _STYLES = {"plain": "", "stage": "bold", "done": "green", "warning": "yellow"}
 
 
@@ -91,7 +92,7 @@ class LineScreen:
 
     def line(self, text: str, style: Style = "plain") -> None:
         mark = "warning: " if style == "warning" else ""
-        print(mark + plain_text(text), file=self._stream, flush=True)
+        print(mark + plain_text(text, LINE_LIMIT), file=self._stream, flush=True)
 
     def work(self, change: Work) -> None:
         now = self._clock()
@@ -137,7 +138,7 @@ class BarScreen:
         self._live = False
 
     def line(self, text: str, style: Style = "plain") -> None:
-        self._console.print(plain_text(text), style=_STYLES[style] or None, soft_wrap=True)
+        self._console.print(plain_text(text, LINE_LIMIT), style=_STYLES[style] or None, soft_wrap=True)
 
     def work(self, change: Work) -> None:
         now = time.monotonic()

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,11 +28,12 @@ CLASSES = ("a", "b", "c")
 ROWS, TEST_ROWS, UNIT_ROWS = 150, 30, 12
 LIMIT_S = 240.0
 GONE_WITHIN_S = 30.0
+ROOT = cli.ROOT
 Event = dict[str, Any]
 Process = tuple[int, float]
 
 _TEACHER = """
-import json, os, signal, time
+import json, os, resource, signal, sys, time
 from pathlib import Path
 import numpy as np
 KIND = "function"
@@ -42,6 +44,8 @@ FOLDER = Path({folder!r})
 def answer(inputs):
     x = inputs["x"].astype(np.float64)
     slow, poison = FOLDER / "slow", FOLDER / "poison"
+    if (FOLDER / "full").exists() and "default_worker" in sys.argv[0]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, resource.RLIM_INFINITY))
     if slow.exists():
         time.sleep(float(slow.read_text()))
     if poison.exists() and (np.abs(x - json.loads(poison.read_text())) < 1e-6).all(1).any():
@@ -85,6 +89,10 @@ class Project:
     def poison(self, row: int | None) -> None:
         """Makes this row deadly for both teachers; None: harmless again."""
         self._note("poison", None if row is None else json.dumps(self.x[row].tolist()))
+
+    def full(self, yes: bool) -> None:
+        """Makes labelling actors unable to write more than 9 000 bytes into a file: their storage is full."""
+        self._note("full", "yes" if yes else None)
 
     def _note(self, name: str, text: str | None) -> None:
         if text is None:
@@ -136,18 +144,16 @@ class Done:
 class Command:
     """A command under way."""
 
-    def __init__(
-        self, arguments: list[Any], run_dir: Path, *, environment: dict[str, str] | None = None, **how: Any
-    ) -> None:
-        self._log = run_dir.parent / f"{run_dir.name}.{time.monotonic_ns()}"
+    def __init__(self, arguments: list[Any], run_dir: Path, *, program: list[str] | None = None, **how: Any) -> None:
+        self._log = run_dir.parent / f"{run_dir.name}-{time.monotonic_ns()}"
         self._events = run_dir / "events.jsonl"
         self._offset = self._events.stat().st_size if self._events.exists() else 0
         self._seen: list[Event] = []
         self._processes: dict[Process, str] = {}
-        environment = {**cli.environment(), **(environment or {})}
+        command = [sys.executable, *program, *map(str, arguments)] if program else cli.command(*arguments)
         with self._log.with_suffix(".out").open("wb") as out, self._log.with_suffix(".err").open("wb") as err:
             self.driver = subprocess.Popen(
-                cli.command(*arguments), env=environment, stdout=out, stderr=err, start_new_session=True, **how
+                command, env=cli.environment(), stdout=out, stderr=err, start_new_session=True, **how
             )
 
     def events(self) -> list[Event]:
@@ -241,10 +247,8 @@ def is_alive(process: Process) -> bool:
 
 def verb(*arguments: str | Path, **how: Any) -> subprocess.CompletedProcess[str]:
     """Runs any verb to its end."""
-    environment = {**cli.environment(), **how.pop("environment", {})}
-    return subprocess.run(
-        cli.command(*arguments), env=environment, capture_output=True, text=True, timeout=LIMIT_S, **how
-    )
+    command, environment = cli.command(*arguments), cli.environment()
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT_S, **how)
 
 
 def shards(cache: Path) -> Iterator[Path]:

@@ -40,7 +40,7 @@ def test_a_flipped_bit_is_mended_and_the_result_is_the_same(
     before, after = _flip(shard)
     done = project.run("run", "mended", cache=str(cache))
     assert done.code == 0, done.stderr
-    assert shard.name in done.stderr and before in done.stderr and after in done.stderr
+    assert shard.stem[:12] in done.stderr and before in done.stderr and after in done.stderr
     assert not shard.exists() or digest_file(shard) == before
     aside = [path for path in cache.rglob("*") if path.is_file() and "quarantine" in path.parts]
     assert after in {digest_file(path) for path in aside}
