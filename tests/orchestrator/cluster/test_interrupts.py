@@ -1,4 +1,7 @@
-"""The driver is stopped in the middle of labelling, search and training: it ends fast, nothing stays, work is kept."""
+"""The driver is stopped in the middle of labelling, search and training: it ends fast, nothing stays, work is kept.
+
+The parts by themselves; `tests/end_to_end/test_stop.py` and `tests/chaos` show the same with the whole command.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from .project import PLAIN, Project, make_project
 from .test_trainer import make_job
 from .test_tuner import config_of, enqueued, tree_of
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 _START = """
 import json, pickle, sys, time

@@ -113,13 +113,30 @@ def test_a_roster_is_trained_once_and_then_reused(
     assert not StudentStore(tmp_path / "students").finished("one", 1, job_fingerprint(jobs[1], project.spec))
 
 
-def test_two_workers_end_where_one_does_and_survive_a_kill(
-    ray_session: Session, project: Project, tmp_path: Path
+PAIR = make_job("pair", epochs=600, checkpoint_every=20)
+TWO: dict[str, Any] = {"fingerprint": "e" * 64, "workers": 2, "checkpoint_least_s": 0.0}
+Weights = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def calm(ray_session: Session, project: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Weights]:
+    """An undisturbed run of two workers: its folder, and where it ended."""
+    run_dir = tmp_path_factory.mktemp("calm")
+    list(train_roster(ray_session, [PAIR], project.spec, run_dir=run_dir, **TWO))
+    check_equal(project, run_dir, PAIR, 1e-5)  # one worker adds up in another order, 2400 steps long
+    return run_dir, StudentStore(run_dir / "students").load("pair", 0)
+
+
+def check_same(run_dir: Path, calm: Weights) -> None:
+    mine = StudentStore(run_dir / "students").load("pair", 0)
+    for name, value in calm.items():
+        torch.testing.assert_close(mine[name], value, rtol=0, atol=1e-6)
+
+
+def test_a_killed_worker_changes_nothing(
+    ray_session: Session, project: Project, calm: tuple[Path, Weights], tmp_path: Path
 ) -> None:
     """F35: a worker is SIGKILLed after a checkpoint; the run goes on from it and ends where an undisturbed one ends."""
-    job = make_job("pair", epochs=600, checkpoint_every=20)
-    arguments: dict[str, Any] = {"fingerprint": "e" * 64, "workers": 2, "checkpoint_least_s": 0.0}
-    list(train_roster(ray_session, [job], project.spec, run_dir=tmp_path / "calm", **arguments))
     told: list[Event] = []
     killed: list[int] = []
 
@@ -136,37 +153,32 @@ def test_two_workers_end_where_one_does_and_survive_a_kill(
 
     thread = threading.Thread(target=kill_one)
     thread.start()
-    told += train_roster(ray_session, [job], project.spec, run_dir=tmp_path, **arguments)
+    told += train_roster(ray_session, [PAIR], project.spec, run_dir=tmp_path, **TWO)
     thread.join()
     assert killed, "no worker was killed"
     [resumed] = of(events.TrainingResumed, told)
     assert resumed.epoch > 0 and resumed.epoch % 20 == 0
     assert len(of(events.StudentDone, told)) == 1
-    mine, calm = (StudentStore(folder / "students").load("pair", 0) for folder in (tmp_path, tmp_path / "calm"))
-    for name, value in calm.items():
-        torch.testing.assert_close(mine[name], value, rtol=0, atol=1e-6)
-    check_equal(project, tmp_path, job, 1e-5)  # one worker adds up in another order, 2400 steps long
+    check_same(tmp_path, calm[1])
 
 
 def test_damaged_checkpoints_are_named_and_an_older_one_is_used(
-    ray_session: Session, project: Project, tmp_path: Path
+    ray_session: Session, project: Project, calm: tuple[Path, Weights]
 ) -> None:
-    job = make_job("damaged", epochs=300, checkpoint_every=20)
-    arguments: dict[str, Any] = {"run_dir": tmp_path, "fingerprint": "d" * 64, "checkpoint_least_s": 0.0}
-    list(train_roster(ray_session, [job], project.spec, **arguments))
-    storage = tmp_path / "train" / f"train-{'d' * 16}"
+    run_dir, weights = calm
+    storage = run_dir / "train" / f"train-{'e' * 16}"
     numbered = {json.loads(path.read_text())["number"]: path.parent for path in storage.glob("*/checkpoint.json")}
     kept = [folder for _, folder in sorted(numbered.items())]
     assert len(kept) == 3
-    (tmp_path / "students" / "damaged" / "0.json").unlink()  # as if the run had died just before the commit
+    (run_dir / "students" / "pair" / "0.json").unlink()  # as if the run had died just before the commit
     state = kept[-1] / "state.safetensors"
     state.write_bytes(state.read_bytes()[:-7])
     (kept[-2] / "state.safetensors").unlink()
-    told = list(train_roster(ray_session, [job], project.spec, **arguments))
+    told = list(train_roster(ray_session, [PAIR], project.spec, run_dir=run_dir, **TWO))
     assert {Path(event.path) for event in of(events.CheckpointDamaged, told)} == {kept[-1], kept[-2]}
     [resumed] = of(events.TrainingResumed, told)
-    assert resumed.epoch == 240
-    check_equal(project, tmp_path, job)
+    assert resumed.epoch == 540
+    check_same(run_dir, weights)
 
 
 def test_an_error_of_ours_is_told_as_it_is_and_not_tried_again(

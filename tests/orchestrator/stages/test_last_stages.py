@@ -97,7 +97,7 @@ def test_predictions_are_each_students_own_answers_on_each_test_row_once(work: W
         found = read_predictions(work.folder.root, "students", one.name, one.seed)
         assert len(found) == TEST - 1, "two rows of equal content are one row"
         with torch.no_grad():
-            torch.testing.assert_close(torch.from_numpy(found.logits_NC), one.module()(inputs).float())
+            torch.testing.assert_close(torch.tensor(found.logits_NC), one.module()(inputs).float())
         assert np.array_equal(found.labels_N, work.dataset.labels_N[ROWS - TEST : -1])
     for name in TEACHERS:
         found = read_predictions(work.folder.root, "teachers", name)
