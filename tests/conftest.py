@@ -49,6 +49,7 @@ def _alive(pid: int, created: float) -> bool:
         return False
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that start Ray never run side by side: with `-n 2 --dist loadgroup` one process gets them all."""
     for item in items:
