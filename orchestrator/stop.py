@@ -76,12 +76,14 @@ class StopRequest:
         return StoppedError("The run was stopped; finished work is kept.", signal_number=int(number), next_step=step)
 
     def rearm(self) -> None:
-        """Puts our handlers back where a library (Ray, on start) replaced them; only possible in the main thread."""
+        """Puts our handlers back where a library (Ray, on start) replaced them; only possible in the main thread.
+
+        Without a look first: Python doesn't know of a handler that C code has installed.
+        """
         if self._pipe is None or threading.current_thread() is not threading.main_thread():
             return
         for number in SIGNALS:
-            if signal.getsignal(number) != self._note:
-                signal.signal(number, self._note)
+            signal.signal(number, self._note)
         previous = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         if previous not in (-1, self._pipe[1]):
             self._wakeup_before = previous

@@ -6,6 +6,7 @@ Nothing here, and nothing a verb's file imports at its top, loads torch or Ray; 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -99,8 +100,8 @@ def _usage(error: Exception) -> int:
 def entry() -> None:
     """The console script."""
     code = main()
-    if code == ClusterLostError.exit_code:
-        # Ray's threads would hold this process for a minute, waiting for what has gone, and then end it with a 1.
+    if code in (ClusterLostError.exit_code, 128 + signal.SIGINT, 128 + signal.SIGTERM):
+        # Ray's threads may still wait for what has gone: they would hold this process, and end it with their own code.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -13,16 +13,18 @@ the user has set stays.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,6 +40,7 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 _START_TIMEOUT_S = 120.0
 _KNOCK_TIMEOUT_S = 10.0
 _PULSE_S = 0.2
+FIT_THREADS = ("ray-train", "ray-tune")  # `fit` of Train and Tune can't be stopped
 # Ray would otherwise report usage, write loggers nobody reads, or complain about the dashboard that isn't there.
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -80,6 +83,7 @@ class Session:
         self.start_seconds = 0.0
         self.temp_dir: Path | None = None
         self.lost = False
+        self._silent = False
         self._wait = wait
         self._interrupt = interrupt
         self._vitals: Vitals | None = None
@@ -149,20 +153,30 @@ class Session:
     def stop(self) -> None:
         """Disconnects; ends a private cluster with everything in it. Safe to call twice."""
         if self._thread is not None and not self._down.is_set():
+            # To say goodbye to a cluster that has gone, Ray would wait for a minute and then end this process, and under a
+            # thread of Train or Tune that still works it crashes. Then the guard ends the private cluster: its daemons
+            # are seen and killed before the thread goes that they are tied to. (A start has to come to its end: killed
+            # under Ray, it would end this process with a 1.)
+            busy = any(thread.name in FIT_THREADS for thread in threading.enumerate())
+            self._silent = self.lost or busy
+            if self._silent:
+                self._dismiss_guard()
             self._down.set()
-            # To say goodbye to a cluster that has gone, Ray would wait for a minute and then end this process.
-            self._thread.join(timeout=0 if self.lost else 30)
-        if self._guard is not None and self._guard.stdin is not None:
-            self._guard.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._guard.wait(timeout=30)
-            self._guard = None
+            self._thread.join(timeout=0 if self._silent else 30)
+        self._dismiss_guard()
         for name, value in self._environment.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
         self._environment = {}
+
+    def _dismiss_guard(self) -> None:
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._guard.wait(timeout=30)
+            self._guard = None
 
     def capacity(self) -> dict[str, float]:
         """Returns the cluster's total resources by name, over all living nodes."""
@@ -237,7 +251,8 @@ class Session:
             _read_settings_again()
             _forbid_second_cluster()
             _keep_off_stdout()
-            ray.init(**self._arguments())
+            with _handlers_kept():
+                ray.init(**self._arguments())
         except BaseException as error:
             self._failure = error
         else:
@@ -247,7 +262,7 @@ class Session:
         self._up.set()
         if self._failure is None:
             self._down.wait()
-            if not self.lost:
+            if not self._silent:
                 ray.shutdown()
 
     def _arguments(self) -> dict[str, Any]:
@@ -276,6 +291,21 @@ def _forbid_second_cluster() -> None:
     from ray._private import auto_init_hook
 
     auto_init_hook.enable_auto_connect = False
+
+
+@contextlib.contextmanager
+def _handlers_kept() -> Iterator[None]:
+    # Ray's core installs a handler for SIGTERM that aborts the process; Python neither sees that nor lets a thread that
+    # isn't the main one change it. 256 bytes hold a `struct sigaction` anywhere.
+    libc = ctypes.CDLL(None)
+    before = {number: ctypes.create_string_buffer(256) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, action in before.items():
+        libc.sigaction(int(number), None, action)
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            libc.sigaction(int(number), action, None)
 
 
 def _keep_off_stdout() -> None:

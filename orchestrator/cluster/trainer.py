@@ -22,7 +22,7 @@ from orchestrator.cluster.checkpoints import repair_snapshot
 from orchestrator.cluster.feasible import check_feasible
 from orchestrator.cluster.jobs import job_fingerprint, pack_job
 from orchestrator.cluster.progress import ProgressReader
-from orchestrator.cluster.session import Session
+from orchestrator.cluster.session import FIT_THREADS, Session
 from orchestrator.cluster.students import StudentStore
 from orchestrator.cluster.train_worker import RosterSpec, work
 from orchestrator.cluster.worker import WorkerSpec
@@ -111,7 +111,7 @@ class _Fit:
         self.error: BaseException | None = None
         self._name, self._place = name, place
         arguments = (roster, workers, demand, max_failures)
-        self.thread = threading.Thread(target=self._run, args=arguments, daemon=True, name="ray-train")
+        self.thread = threading.Thread(target=self._run, args=arguments, daemon=True, name=FIT_THREADS[0])
         self.thread.start()
 
     def _run(self, roster: RosterSpec, workers: int, demand: dict[str, float], max_failures: int) -> None:

@@ -25,7 +25,7 @@ from orchestrator.cluster.events import TrialDone
 from orchestrator.cluster.feasible import check_feasible
 from orchestrator.cluster.halving import Halving
 from orchestrator.cluster.sampler import Sampler, point_of, settings_of
-from orchestrator.cluster.session import Session
+from orchestrator.cluster.session import FIT_THREADS, Session
 from orchestrator.cluster.trials import KIND, SearchSpec, Trial, make_trial, template_of, with_settings
 from orchestrator.cluster.tune_parts import RungScheduler, TrialSource, trainable
 from orchestrator.cluster.worker import WorkerSpec
@@ -190,7 +190,7 @@ class _Fit:
     ) -> None:
         self.error: BaseException | None = None
         arguments = (spec, source, scheduler, concurrent, count, place)
-        self.thread = threading.Thread(target=self._run, args=arguments, daemon=True, name="ray-tune")
+        self.thread = threading.Thread(target=self._run, args=arguments, daemon=True, name=FIT_THREADS[1])
         self.thread.start()
 
     def _run(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.drive import ROWS, Project, report
+from tests.end_to_end.drive import ROWS, UNIT_ROWS, Project, report
 
 pytestmark = pytest.mark.ray
 ONE_CPU = ("--set", "cluster.num_cpus=1")
@@ -32,7 +32,9 @@ def test_all_other_labels_are_there_and_the_run_goes_on_when_allowed(poisoned: P
     done = poisoned.run("run", "run", *ONE_CPU, "--allow-quarantine")
     assert done.code == 0, done.stderr
     counters = done.counters
-    assert (counters["rows_labelled"], counters["rows_quarantined"]) == (2 * ROWS - 2, 2)
+    assert counters["rows_quarantined"] == 2
+    # What an actor had stored, but not told yet, when it died is labelled again.
+    assert 2 * ROWS - 2 <= counters["rows_labelled"] <= 2 * ROWS - 2 + UNIT_ROWS * counters["actor_deaths"]
     assert counters["actor_deaths"] == len(list((poisoned.folder / "run" / "journal" / "deaths").glob("*.json")))
     assert "left out for all teachers" in done.stderr
     assert report(poisoned.folder / "run")["counters"]["rows_quarantined"] == 2
