@@ -66,7 +66,7 @@ lint: $(DEV)  ## ruff, formatting, types, layers
 	@$(VENV)/bin/lint-imports
 
 test: lint  ## everything CI runs
-	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(PY) -m pytest $(ARGS)
 
 format: $(DEV)  ## put the code into its usual form
 	@$(PY) -m ruff format --quiet .

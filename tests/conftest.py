@@ -49,14 +49,6 @@ def _alive(pid: int, created: float) -> bool:
         return False
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start Ray never run side by side: with `-n 2 --dist loadgroup` one process gets them all."""
-    for item in items:
-        if item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group("ray"))
-
-
 @pytest.fixture(scope="session")
 def recorded_processes() -> dict[tuple[int, float], str]:
     """Processes that must be gone 30 s after the last test; tests that start any may add them."""

@@ -41,7 +41,7 @@ def _wait_until(condition, seconds: float) -> bool:
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_no_process_of_the_set_survives_the_driver(number: int) -> None:
     driver = subprocess.Popen([sys.executable, "-c", _DRIVER], stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None
