@@ -153,10 +153,10 @@ class Session:
     def stop(self) -> None:
         """Disconnects; ends a private cluster with everything in it. Safe to call twice."""
         if self._thread is not None and not self._down.is_set():
-            # To say goodbye to a cluster that has gone, Ray would wait for a minute and then end this process, and under
-            # a thread of Train or Tune that still works it crashes. Then the guard ends the private cluster: its
-            # daemons are seen and killed before the thread goes that they are tied to. (A start has to come to its
-            # end: killed under Ray, it would end this process with a 1.)
+            # Ray would wait a minute to say goodbye to a cluster that has gone, and crash under threads of Train or
+            # Tune that still works. Then the guard ends the private cluster: its daemons are seen and killed before the
+            # thread goes that they are tied to. (A start has to come to its end: killed under Ray, it would end this
+            # process with a 1.)
             busy = any(thread.name in FIT_THREADS for thread in threading.enumerate())
             self._silent = self.lost or busy
             if self._silent:
