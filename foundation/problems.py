@@ -74,7 +74,7 @@ _MAX_SHOWN = 40
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a configuration; `str()` is one line."""
+    """One thing wrong with a configuration; `str()` is one line. A rule of a whole section has `expected` alone."""
 
     where: str
     key: str
@@ -84,6 +84,8 @@ class Problem:
 
     def __str__(self) -> str:
         key = f"{self.key}: " if self.key else ""
+        if not self.found:
+            return f"{self.where}: {key}{self.expected}"
         return f"{self.where}: {key}expected {self.expected}, found {self.found}; {self.next_step}"
 
 
@@ -156,6 +158,8 @@ def _problem(
     if kind in _ABOUT_KIND and isinstance(value, dict) and "kind" in value:
         full, value = (*full, "kind"), value["kind"]
     expected, step = _expected(item, value, kind)
+    if kind == "value_error" and isinstance(value, dict):
+        return Problem(locate(full, False), dotted(full), expected, "", "")
     found = _shown(value, full, kind)
     return Problem(locate(full, item["loc"][-1:] == ("[key]",)), dotted(full), expected, found, step)
 

@@ -15,6 +15,7 @@ import numpy as np
 from foundation.fingerprint import fingerprint
 from orchestrator.config.load import LoadedConfig
 from orchestrator.config.root import RunConfig
+from orchestrator.roster import baselines
 from orchestrator.run_folder import RunPaths, default_folder
 from pipelines.data.dataset import Dataset, open_dataset
 from teachers.build import card_of, context_for
@@ -25,6 +26,8 @@ from teachers.label_plan import NOTHING, LabelPlan, plan_units
 from teachers.units import Unit
 
 _SHOWN = 48
+# Where these differ the nearest entry is another teacher, not this one changed: a list of differences is noise.
+_ANOTHER = {f"teacher.architecture.{part}" for part in ("backend", "estimator", "function", "module")}
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class TeacherPlan:
     differences: tuple[tuple[str, Any, Any], ...]
     work: tuple[Unit, ...]
     labels: LabelPlan
+
+    def changes(self) -> tuple[tuple[str, Any, Any], ...]:
+        """The differences that say something to people: those from a stored entry of the same sort of teacher."""
+        return () if _ANOTHER & {part for part, _, _ in self.differences} else self.differences
 
     def to_json(self) -> dict[str, Any]:
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("work", "labels")}
@@ -97,7 +104,7 @@ class Plan:
             lines.append(f"  {one.name:{width}} {row}")
             if one.rows_quarantined:
                 lines.append(f"  {'':{width}} {one.rows_quarantined} rows were set aside earlier")
-            for part, mine, theirs in one.differences:
+            for part, mine, theirs in one.changes():
                 told = f"{part} is {_short(mine)}, cached is {_short(theirs)}"
                 lines.append(f"  {'':{width}} not reused: {told} (entry {str(one.nearest)[:12]})")
         lines += ["", *(f"  {stage.stage:10} {stage.what}" for stage in self.stages)]
@@ -178,17 +185,12 @@ def _stages(config: RunConfig, teachers: tuple[TeacherPlan, ...], run_dir: Path)
     fitted = [one.name for one in busy if config.teachers[one.name].fit is not None]
     rows = sum(one.rows_new for one in busy)
     paths = RunPaths(run_dir)
-    search = "none configured"
-    if config.search is not None:
-        search = (
-            f"{config.search.trials} trials over {len(config.search.space)} paths, {config.search.folds} folds each"
-        )
     told = {
         "plan": "this",
         "prepare": f"fit {', '.join(fitted)}" if fitted else "nothing to fit",
         "preflight": f"one small batch for {len(busy)} teachers" if busy else "nothing to check",
         "label": f"{rows} answers in {sum(one.units for one in busy)} units" if busy else "everything is cached",
-        "search": search,
+        "search": _search(config),
         "train": f"{len(config.compare.seeds)} seeds, {config.train.epochs} epochs, {config.train.workers} worker(s)",
         "evaluate": f"predictions on {config.compare.test!r}",
         "controls": "shuffled and constant teachers",
@@ -198,6 +200,15 @@ def _stages(config: RunConfig, teachers: tuple[TeacherPlan, ...], run_dir: Path)
     return tuple(
         StagePlan(name, f"{what} (done)" if paths.mark(name).exists() else what) for name, what in told.items()
     )
+
+
+def _search(config: RunConfig) -> str:
+    if config.search is None:
+        return "none configured"
+    first = len({one.name for one in baselines(config.tree())})
+    trials, sampled = max(config.search.trials, first), max(config.search.trials - first, 0)
+    told = f"{trials} trials ({first} baselines, {sampled} from the space), {config.search.folds} folds each"
+    return told if sampled else f"{told}; for a search give search.trials more than {first}"
 
 
 def _short(value: Any) -> str:

@@ -106,15 +106,22 @@ class Objective:
         return {**silent, f"objective.terms.{self.labels}.share": 1.0}
 
     def read(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns temperature, normalised weights and share of cross-entropy of a configuration, for the report."""
+        """Returns temperature, weighting, normalised weights and share of cross-entropy, for the report.
+
+        `temperature` is None without a lens, or with one per teacher; `weights` are {} where rows decide them.
+        """
         terms = config["objective"]["terms"]
         term = terms[self.distill]
+        weighting = term["weighting"]["kind"]
         raw = term["weighting"].get("weights") or dict.fromkeys(self.teachers, 1.0)
         total = sum(raw.get(name, 0.0) for name in self.teachers) or 1.0
+        weights = {name: raw.get(name, 0.0) / total for name in self.teachers}
         shares = sum(one["share"] for one in terms.values()) or 1.0
+        temperature = None if self.lens is None else term["lenses"][self.lens]["value"]
         return {
-            "temperature": None if self.lens is None else term["lenses"][self.lens]["value"],
-            "weights": {name: raw.get(name, 0.0) / total for name in self.teachers},
+            "temperature": temperature if isinstance(temperature, int | float) else None,
+            "weighting": weighting,
+            "weights": weights if weighting in ("fixed", "uniform") else {},
             "label_share": terms[self.labels]["share"] / shares if self.labels else 0.0,
         }
 
@@ -131,13 +138,14 @@ def baselines(config: Mapping[str, Any]) -> list[Baseline]:
     names = objective.teachers
     plain_share = 1.0 / (len(names) + 1)
     tuning = config["compare"]["tuning"]
-    tries = [(t, s) for t in tuning["temperatures"] for s in tuning["label_shares"]]
+    temperatures = tuning["temperatures"] if objective.lens is not None else [None]
+    tries = [(t, s) for t in temperatures for s in tuning["label_shares"]]
     middle = tries[len(tries) // 2]
     found = [Baseline("uniform", "plain_mean", objective.settings(equal(names), 1.0, plain_share), True)]
     if objective.labels is not None:
         found.append(Baseline("labels_only", "labels_only", objective.labels_alone()))
     for temperature, share in tries:
-        tag = f"T={temperature:g},s={share:g}" if objective.labels else f"T={temperature:g}"
+        tag = _tag(T=temperature, s=share if objective.labels else None)
         settings = objective.settings(equal(names), temperature, share)
         found.append(Baseline(f"uniform@{tag}", "plain_mean_tuned", settings))
         for name in names:
@@ -185,6 +193,10 @@ def roster(
         Student("constant_teacher", "control", settings, "constant"),
     ]
     return students
+
+
+def _tag(**turned: float | None) -> str:
+    return ",".join(f"{name}={value:g}" for name, value in turned.items() if value is not None) or "as configured"
 
 
 def _finite(value: float) -> float | None:

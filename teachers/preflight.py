@@ -8,7 +8,9 @@ depend on the other rows of the batch (a batch norm left in training mode, a sof
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -85,8 +87,14 @@ def _ask(teacher: LogitTeacher, rows: Rows, positions: np.ndarray) -> np.ndarray
             "A teacher failed on a small batch.",
             expected=f"an answer for {len(positions)} rows",
             found=f"{type(error).__name__}: {error}"[:300],
-            where=f"teachers.{teacher.name}",
+            where=f"teachers.{teacher.name}, {_last_line(error)}",
         ) from error
+
+
+def _last_line(error: Exception) -> str:
+    """Where it was raised: the file's name and the line, without folders."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name} line {frame.lineno}"
 
 
 def _check_finite(teacher: LogitTeacher, batch_BC: np.ndarray) -> None:

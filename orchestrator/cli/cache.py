@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json as json_module
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 from foundation.errors import ConfigError, RaydistillError
 from orchestrator.cli import options, output
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 app = typer.Typer(help="What the label cache holds.", no_args_is_help=True, rich_markup_mode=None)
 Where = Annotated[Path, typer.Argument(help="A configuration, or the cache's folder.", show_default=False)]
 
@@ -32,7 +35,7 @@ def show(
     plugin: options.Plugins = None,
     json: options.Json = False,
 ) -> None:
-    """Everything about one entry: the parts of its key and what is committed."""
+    """Everything about one entry. The parts of its key and what is committed."""
     cache = _open(where, plugin)
     found = [each for each in cache.entries() if each.id.startswith(entry)]
     if len(found) != 1:
@@ -41,7 +44,7 @@ def show(
         raise ConfigError(summary, expected=known, found=entry, next_step="see `raydistill cache ls`")
     row = _row(found[0])
     facts = {**row, "key": found[0].key.parts(), "shards": row["shards"]}
-    lines = [f"{name}: {value}" for name, value in row.items()]
+    lines = _indented(row, "")
     output.result(facts, "\n".join([*lines, "key:", *_indented(facts["key"], "  ")]))
 
 
@@ -54,6 +57,11 @@ def _open(where: Path, plugins: list[Path] | None) -> Any:
         for path in plugins or []:
             registry.add_guest_file(path)
         return LabelCache.open(CacheConfig(root=str(where.resolve())), where, create=False)
+    if not where.exists():
+        step = "labels are made by `raydistill label CONFIG` or `raydistill run CONFIG`"
+        raise ConfigError(
+            "There is nothing.", expected="a cache's folder or a configuration", where=where, next_step=step
+        )
     from orchestrator.config.load import load_config
 
     loaded = load_config(where, [], plugins or [])
@@ -75,7 +83,8 @@ def _row(entry: Any) -> dict[str, Any]:
 
 
 def _teacher(card: dict[str, Any]) -> str:
-    parts = [str(value) for value in (card.get("architecture") or {}).values() if isinstance(value, str)]
+    named = (card.get("architecture") or {}).values()
+    parts = [value[:12] if _DIGEST.fullmatch(value) else value for value in named if isinstance(value, str)]
     classes = card.get("classes") or []
     shown = ", ".join([*map(str, classes[:5]), *(["..."] if len(classes) > 5 else [])])
     return f"{' '.join(parts)} ({len(classes)} classes: {shown})"
@@ -91,5 +100,5 @@ def _indented(value: Any, blanks: str) -> list[str]:
         if isinstance(item, dict) and item:
             lines += [f"{blanks}{name}:", *_indented(item, blanks + "  ")]
         else:
-            lines.append(f"{blanks}{name}: {item}")
+            lines.append(f"{blanks}{name}: {item if isinstance(item, str) else json_module.dumps(item, default=str)}")
     return lines

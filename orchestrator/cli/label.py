@@ -16,7 +16,7 @@ def verb(
     paranoid: options.Paranoid = False,
     allow_quarantine: options.AllowQuarantine = False,
 ) -> None:
-    """Teachers to cache: every row set in `label.rows`, by every teacher; what is cached is not asked again."""
+    """All stages up to labelling. Every teacher labels `label.rows`; what is cached is not asked again."""
     driving.drive(
         config,
         "label",

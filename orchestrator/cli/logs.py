@@ -31,10 +31,13 @@ def verb(
 def _line(event: dict[str, Any]) -> str:
     facts = dict(event)
     at, kind = facts.pop("time", 0), facts.pop("event", "?")
+    facts.pop("facts", None)  # for programs: `detail` says the same in words
     shown = " ".join(f"{name}={_short(value)}" for name, value in facts.items() if value not in ("", None, {}, []))
     return f"{time.strftime('%H:%M:%S', time.localtime(float(at)))} {kind} {shown}".rstrip()
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
     text = value if isinstance(value, str) else json_module.dumps(value, ensure_ascii=False)
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -14,7 +14,7 @@ def verb(
     json: options.Json = False,
     paranoid: options.Paranoid = False,
 ) -> None:
-    """Stages, units, cache hits and bytes; for each miss the part of the key that differs. Touches nothing."""
+    """Tell what a run would do. Stages, units, cache hits and bytes; for a miss what differs. Touches nothing."""
     from orchestrator.config.load import load_config
     from orchestrator.plan import plan_of
 

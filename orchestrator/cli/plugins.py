@@ -21,7 +21,7 @@ def verb(
     plugin: options.Plugins = None,
     json: options.Json = False,
 ) -> None:
-    """What plug-ins there are; for one of them its options, needs and source."""
+    """What plug-ins there are. For one of them its options, needs and source."""
     for path in plugin or []:
         registry.add_guest_file(path)
     if kind is None:
@@ -31,7 +31,8 @@ def verb(
         )
     elif name is None:
         rows = [_summary(kind, each) for each in registry.names(kind)]
-        lines = [f"{row['name']:16} {row['summary']}  [{row['origin']}]" for row in rows]
+        width = max((len(row["name"]) for row in rows), default=0)
+        lines = [f"{row['name']:{width}}  {row['summary']}  [{row['origin']}]" for row in rows]
         output.result(
             {"kind": kind, "plugins": rows}, "\n".join(lines) or f"no plug-in of kind {kind}; give one with --plugin"
         )
@@ -54,7 +55,8 @@ def _details(kind: str, name: str) -> dict[str, Any]:
         "kind": kind,
         "doc": inspect.getdoc(module) or "",
         "options": _options(module),
-        "needs": None if needs is None else str(needs),
+        "options_doc": inspect.cleandoc(getattr(getattr(module, "Options", None), "__doc__", None) or ""),
+        "needs": None if needs is None else _needs(needs),
         "source": _source(module),
     }
 
@@ -66,6 +68,18 @@ def _options(module: ModuleType) -> list[dict[str, Any]]:
     return [] if model is None else field_rows(model)
 
 
+def _needs(needs: Any) -> str:
+    signals = [each.name if each.layer is None else f"{each.name} of {each.layer}" for each in needs.signals]
+    return (
+        ", ".join([*(["true labels"] if needs.labels else []), *(f"teachers' {name}" for name in signals)]) or "nothing"
+    )
+
+
+def _unmarked(line: str) -> str:
+    """Without the marks that the reference's tables need."""
+    return line.replace("\\|", "|").replace("`", "").replace("*required*", "(required)")
+
+
 def _source(module: ModuleType) -> str:
     path = Path(str(module.__file__))
     home = Path(registry.__file__).resolve().parent.parent
@@ -74,9 +88,10 @@ def _source(module: ModuleType) -> str:
 
 def _text(facts: dict[str, Any]) -> str:
     lines = [f"{facts['kind']} {facts['name']}  [{facts['origin']}]", "", facts["doc"], ""]
+    lines += [facts["options_doc"], ""] if facts["options_doc"] else []
     if facts["options"]:
         lines.append("options:")
-        lines += [f"  {row['key']}: {row['type']} = {row['default']}" for row in facts["options"]]
+        lines += [_unmarked(f"  {row['key']}: {row['type']} = {row['default']}") for row in facts["options"]]
     if facts["needs"]:
         lines.append(f"needs: {facts['needs']}")
     return "\n".join([*lines, f"source: {facts['source']}"])

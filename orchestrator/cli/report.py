@@ -20,7 +20,7 @@ def verb(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Build a run's report again; or check every number with --recompute; or compare several runs in a table."""
+    """Build, check or compare reports. One run: builds it again, or derives its numbers; several: a table."""
     from orchestrator.cli.reporting import compared, rebuild, recomputed
     from orchestrator.status import require_run
 

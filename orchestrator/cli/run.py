@@ -16,7 +16,7 @@ def verb(
     paranoid: options.Paranoid = False,
     allow_quarantine: options.AllowQuarantine = False,
 ) -> None:
-    """All stages: plan, prepare, label, search, train, evaluate, report, export. The same command again resumes."""
+    """All stages, to the report and the exported student. The same command again resumes."""
     driving.drive(
         config,
         None,

@@ -16,7 +16,7 @@ def verb(
     markdown: Annotated[bool, typer.Option("--markdown", help="The reference (docs/config_reference.md).")] = False,
     plugin: options.Plugins = None,
 ) -> None:
-    """JSON schema of the configuration for editors; with --markdown the reference for people."""
+    """JSON schema of a configuration, for editors. With --markdown the reference for people."""
     from foundation import registry
     from orchestrator.config.reference import json_schema, markdown_reference
 

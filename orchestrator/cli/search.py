@@ -16,7 +16,7 @@ def verb(
     paranoid: options.Paranoid = False,
     allow_quarantine: options.AllowQuarantine = False,
 ) -> None:
-    """Search temperatures, weights or anything else in `search.space`, from the cache."""
+    """All stages up to the search. Tries what `search.space` says, on cached labels."""
     driving.drive(
         config,
         "search",

@@ -8,7 +8,7 @@ NAME = "status"
 
 
 def verb(run: options.RunDir, json: options.Json = False) -> None:
-    """How a run stands: its stage, counts, and whether a driver is alive."""
+    """How a run stands. Its stage, counts, and whether a driver is alive."""
     from orchestrator.status import status_of
 
     found = status_of(run)

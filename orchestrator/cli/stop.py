@@ -8,7 +8,7 @@ NAME = "stop"
 
 
 def verb(run: options.RunDir, json: options.Json = False) -> None:
-    """Ask a run's driver to stop; it ends within seconds, finished work is kept."""
+    """Ask a run's driver to stop. It ends within seconds, finished work is kept."""
     from orchestrator.status import stop_run
 
     pid = stop_run(run)

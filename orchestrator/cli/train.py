@@ -16,7 +16,7 @@ def verb(
     paranoid: options.Paranoid = False,
     allow_quarantine: options.AllowQuarantine = False,
 ) -> None:
-    """Cache to students: all stages up to training, nothing after it."""
+    """All stages up to training. Nothing after it."""
     driving.drive(
         config,
         "train",

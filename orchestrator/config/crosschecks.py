@@ -107,6 +107,27 @@ def teacher_names_exist(tree: Mapping[str, Any], valid: frozenset[str]) -> Itera
             yield _unknown(("compare", "oracle", "drop", index), "teacher", name, known)
 
 
+def guests_are_given(tree: Mapping[str, Any], valid: frozenset[str]) -> Iterator[Finding]:
+    """Functions and modules that teachers and the student refer to came with `--plugin`."""
+    users: list[Key] = [("teachers", name, "backend") for name in _mapping(tree, "teachers")]
+    for path in [*users, ("student",)]:
+        for kind in ("function", "module"):
+            name = at(tree, *path, kind)
+            if isinstance(name, str) and name not in (known := registry.names(kind)):
+                near = nearest(name, known)
+                step = f"did you mean {near!r}?" if near else "give its file with --plugin FILE"
+                yield Finding((*path, kind), f"the name of a {kind} plug-in", plain_text(name), step)
+
+
+def groups_are_kept(tree: Mapping[str, Any], valid: frozenset[str]) -> Iterator[Finding]:
+    """The groups of a score are a side column."""
+    group, side = at(tree, "search", "score", "group"), [name for _, name in _texts(tree, "data", "side")]
+    if isinstance(group, str) and group not in side:
+        near = nearest(group, side)
+        step = f"did you mean {near!r}?" if near else f"add it: `side: [{', '.join([*side, plain_text(group)])}]`"
+        yield Finding(("search", "score", "group"), "a column of data.side", plain_text(group), step)
+
+
 def weights_say_something(tree: Mapping[str, Any], valid: frozenset[str]) -> Iterator[Finding]:
     """Fixed weights are not all zero."""
     for term in _mapping(tree, "objective", "terms"):
@@ -237,6 +258,8 @@ Check = Callable[[Mapping[str, Any], frozenset[str]], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     row_sets_exist,
     teacher_names_exist,
+    guests_are_given,
+    groups_are_kept,
     weights_say_something,
     classes_are_known,
     fitting_rows_stay_apart,

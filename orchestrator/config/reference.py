@@ -47,7 +47,7 @@ def markdown_reference() -> str:
     ]
     out += _section("Top level", RunConfig)
     for path, model in _models(RunConfig):
-        out += _section(f"`{path}`", model)
+        out += _section(f"`{path}`{_own_kind(model)}", model)
     out += ["## Plug-ins", ""]
     for kind in _KINDS_WITH_OPTIONS:
         for name in registry.names(kind):
@@ -107,7 +107,15 @@ def _plugin(kind: str, name: str) -> list[str]:
         lines += ["| option | type | default |", "|---|---|---|"]
         lines += [f"| `{row['key']}` | {row['type']} | {row['default']} |" for row in rows]
         lines.append("")
+    for path, inner in _models(module.Options):
+        lines += [f"`{path}`:", "", *_section("", inner)[2:]]
     return lines
+
+
+def _own_kind(model: type[BaseModel]) -> str:
+    """Which `kind` chooses this model, where it is one branch of a union."""
+    kinds = get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
+    return f", kind `{kinds[0]}`" if len(kinds) == 1 else ""
 
 
 def _doc(model: type[BaseModel]) -> list[str]:

@@ -141,4 +141,7 @@ def _summary(work: Work, records: list[Record], winner: Record) -> SearchRecord:
 def _sentence(tree: Mapping[str, Any], winner: Record) -> str:
     told = Objective.of(tree).read(_settled(tree, winner))
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in told["weights"].items())
-    return f"best trial {winner['name'] or winner['key'][:8]}: temperature {told['temperature']:.3g}, weights {weights}"
+    facts = [f"weights {weights}" if weights else f"weighting {told['weighting']}"]
+    if told["temperature"] is not None:
+        facts.insert(0, f"temperature {told['temperature']:.3g}")
+    return f"best trial {winner['name'] or winner['key'][:8]}: {', '.join(facts)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,11 @@ def configured(tree: dict[str, Any], student: Student) -> RunConfig:
     return RunConfig.model_validate(changed)
 
 
+def _heard(weights: Mapping[str, float], teachers: tuple[str, ...]) -> tuple[str, ...]:
+    """A weighting without fixed weights may listen to anybody."""
+    return tuple(name for name in teachers if weights.get(name, 0.0) > 0) if weights else teachers
+
+
 def describe(work: Work, trained: list[Trained]) -> list[RosterStudent]:
     """Returns the roster as the report wants it, with sizes as stored and latency as measured here."""
     first = {one.name: one for one in reversed(trained)}
@@ -103,7 +109,7 @@ def describe(work: Work, trained: list[Trained]) -> list[RosterStudent]:
             RosterStudent(
                 name=name,
                 kind=student.kind,
-                teachers=() if deaf else tuple(who for who, weight in told["weights"].items() if weight > 0),
+                teachers=() if deaf else _heard(told["weights"], objective.teachers),
                 temperature=None if deaf else told["temperature"],
                 weights={} if deaf else told["weights"],
                 label_share=told["label_share"],

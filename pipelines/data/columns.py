@@ -99,7 +99,12 @@ def input_column(name: str, column: np.ndarray, ids_N: np.ndarray) -> np.ndarray
         bad = next((i for i, value in enumerate(values) if value is None), None)
         if bad is not None:
             row = bad // max(1, int(np.prod(column.shape[1:])))
-            raise DataError("An input is null.", found=f"row {row} (id {ids_N[row]})", where=f"column {name!r}")
+            raise DataError(
+                "An input is null.",
+                found=f"row {row} (id {ids_N[row]})",
+                where=f"column {name!r}",
+                next_step="fill or drop such rows when the file is written",
+            )
         if any(not isinstance(value, str) for value in values):
             raise DataError("An input column mixes text with something else.", where=f"column {name!r}")
         return column.astype(object)

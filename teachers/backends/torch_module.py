@@ -194,7 +194,10 @@ def _digest(options: Options, context: TeacherContext) -> str:
     path = _path(options, context)
     if not path.is_file():
         raise DataError(
-            "A weight file is missing.", expected=options.weights, where=f"teachers.{context.name}.backend.weights"
+            "A weight file is missing.",
+            expected=options.weights,
+            where=f"teachers.{context.name}.backend.weights",
+            next_step="paths are relative to the configuration file",
         )
     facts = path.stat()
     return _digest_of(path, options.sha256, facts.st_size, facts.st_mtime_ns, facts.st_ino)

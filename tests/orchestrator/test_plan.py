@@ -56,8 +56,17 @@ def test_committed_rows_are_reused_and_a_miss_names_what_differs(tmp_path: Path)
     forest, neighbours = make_plan(loaded, dataset, cache).teachers
     assert (forest.rows_reused, forest.differences) == (256, ())
     assert neighbours.rows_reused == 0 and neighbours.nearest == key.id
+    assert neighbours.differences and not neighbours.changes()  # a new teacher, not a changed one
     other = plan_of(load_config(path, ["teachers.forest.backend.options={n_estimators: 7}"]))
     miss = other.teachers[0]
     assert miss.rows_reused == 0 and miss.nearest == key.id
     assert any("n_estimators" in part for part, _, _ in miss.differences)
     assert "n_estimators" in other.text() and "not reused" in other.text()
+
+
+def test_the_plan_says_when_the_search_never_samples(tmp_path: Path) -> None:
+    few, many = (plan_of(load_config(write(tmp_path), [f"search.trials={count}"])).text() for count in (3, 60))
+    first = int(few.split("search ")[1].split(" trials (")[0])
+    assert first > 3 and f"{first} trials ({first} baselines, 0 from the space)" in few
+    assert f"give search.trials more than {first}" in few
+    assert f"60 trials ({first} baselines, {60 - first} from the space)" in many and "give search" not in many

@@ -212,3 +212,18 @@ def test_failed_tries_do_not_win() -> None:
 
 def test_equal_weights_sum_to_one() -> None:
     assert equal(["a", "b", "c", "d"]) == dict.fromkeys("abcd", 0.25)
+
+
+def test_without_a_temperature_lens_no_temperature_is_tried() -> None:
+    """The same student under three names would triple the search and teach nothing."""
+    found = [one.name for one in baselines(tree_of("search=null", "objective.terms.distill.lenses=[]"))]
+    assert len(set(found)) == len(found) and not any("T=" in name for name in found)
+    assert "uniform@s=0.25" in found
+
+
+def test_what_no_number_can_tell_is_left_out() -> None:
+    tree = tree_of("search=null", "objective.terms.distill.lenses=[]", "objective.terms.distill.weighting=entropy")
+    told = Objective.of(tree).read(tree)
+    assert (told["temperature"], told["weights"], told["weighting"]) == (None, {}, "entropy")
+    each = tree_of("search=null", "objective.terms.distill.lenses=[{kind: temperature, value: {svm_low: 2.0}}]")
+    assert Objective.of(each).read(each)["temperature"] is None

@@ -28,7 +28,12 @@ def read(options: Options, base_dir: Path, columns: tuple[str, ...]) -> Table:
     """Returns the wanted columns, each [N, ...]. Raises `DataError` for missing or broken files, missing columns."""
     path = base_dir / options.path
     if not path.is_file():
-        raise DataError("The data file is missing.", expected=options.path, where="data.source.path")
+        raise DataError(
+            "The data file is missing.",
+            expected=options.path,
+            where="data.source.path",
+            next_step="paths are relative to the configuration file; a file on this machine, not a URL",
+        )
     try:
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):

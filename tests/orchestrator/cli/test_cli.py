@@ -155,6 +155,33 @@ def test_plugins_show_options_needs_and_source(capsys: pytest.CaptureFixture[str
     assert {"kl", "cross_entropy"} <= {row["name"] for row in json.loads(capsys.readouterr().out)["plugins"]}
 
 
+def test_plugins_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """Options' docstring (formula, source) and needs; no marks of the reference's tables, no Python objects."""
+    assert main(["plugins", "method", "kl"]) == 0
+    out = capsys.readouterr().out
+    assert "needs: teachers' logits" in out and "direction: forward | reverse" in out
+    assert "log p_c - log q_c" in out or "KL(" in out
+    assert "`" not in out.split("options:")[1] and "Needs(" not in out
+
+
+def test_help_tells_every_verb_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--help"], ["cache", "--help"]):
+        assert main(arguments) == 0
+        commands = capsys.readouterr().out.split("Commands:")[1]
+        assert "..." not in commands and len(commands.splitlines()) > 2
+
+
+def test_logs_round_and_leave_out_what_is_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_dir = tmp_path / "one"
+    with RunFolder.open(load_config(write(tmp_path)), run_dir) as folder:
+        event = {"time": 1, "event": "StageDone", "stage": "plan", "seconds": 0.0093347830006, "facts": {"rows": 1}}
+        folder.paths.events.write_text(json.dumps(event) + "\n")
+    assert main(["logs", str(run_dir)]) == 0
+    assert capsys.readouterr().out.split(" ", 1)[1] == "StageDone stage=plan seconds=0.009335\n"
+    assert main(["cache", "ls", str(tmp_path / "nowhere")]) == 2
+    assert "a cache's folder or a configuration" in capsys.readouterr().err
+
+
 def test_schema_describes_the_template(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     schema = json.loads(capsys.readouterr().out)

@@ -91,6 +91,17 @@ def test_without_a_search_only_the_plain_mean_is_compared(tmp_path: Path) -> Non
         assert work.folder.done("search") is None and not (tmp_path / "run" / "trials.jsonl").exists()
 
 
+def test_a_search_without_temperature_and_fixed_weights_tells_what_there_is(tmp_path: Path) -> None:
+    term = "objective.terms.distill"
+    space = {"train.epochs": {"kind": "int", "low": 2, "high": 3}}
+    sets = [f"{term}.lenses=[]", f"{term}.weighting=entropy", f"search.space={json.dumps(space)}"]
+    with opened(make(tmp_path, *sets), tmp_path / "run") as work:
+        record_trials(work, {"uniform": 0.9})
+        search(work)
+    events = (tmp_path / "run" / "events.jsonl").read_text()
+    assert "best trial uniform: weights near 0.50, far 0.50" in events
+
+
 def _names(work: Work) -> list[str]:
     from orchestrator.roster import baselines
 
