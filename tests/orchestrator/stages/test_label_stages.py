@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from foundation.errors import PreflightError, QuarantineError
+from orchestrator.cluster.worker import open_host
 from orchestrator.stages.counters import count
 from orchestrator.stages.label import Ready, label, make_ready, plan, wanted
 from orchestrator.stages.work import Work
@@ -165,3 +166,14 @@ def test_counters_come_from_receipts_of_this_run(tmp_path: Path) -> None:
         label_here(work)
         other = count(work)
         assert (other.rows_labelled, other.rows_reused, other.teacher_loads) == (0, 2 * DISTINCT, 0)
+
+
+def test_a_teacher_asked_twice_is_counted_twice(tmp_path: Path) -> None:
+    """A unit that is labelled again (its first actor died after it) cost its rows again, though each is there once."""
+    with opened(make(tmp_path), tmp_path / "run") as work:
+        unit = plan(work)["near"].units[0]
+        host = open_host(work.worker_spec, "near", 8, None)
+        for attempt in (1, 2):
+            work.entries["near"].publish([host.label(unit, attempt)])
+            assert count(work).rows_labelled == attempt * len(unit.keys)
+        assert work.entries["near"].committed().rows == len(unit.keys)
