@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from foundation import registry
 from foundation.errors import ConfigError, FormatError, LockedError
 from orchestrator.config.load import LoadedConfig, load_config
 from orchestrator.run_folder import RunFolder, driver_of, without_secrets
@@ -30,7 +31,9 @@ with RunFolder.open(load_config(sys.argv[1]), Path(sys.argv[2])):
 
 
 @pytest.fixture
-def loaded(tmp_path: Path) -> LoadedConfig:
+def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedConfig:
+    # A run's identity holds the guests of its process, and tests before this one may have left some behind.
+    monkeypatch.setattr(registry, "_guests", {})
     return load_config(write(tmp_path))
 
 
