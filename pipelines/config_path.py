@@ -60,3 +60,11 @@ def _child(config: Any, value: Any, part: str, path: str) -> Any:
         where=f"at {part!r}",
         next_step=f"did you mean {near[0]!r}?" if near else None,
     )
+
+
+def with_settings(tree: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a copy of the tree with the settings put in, whole sections before their parts."""
+    changed: dict[str, Any] = plain_copy(tree)
+    for path in sorted(settings, key=lambda path: path.count(".")):
+        set_path(changed, path, plain_copy(settings[path]))
+    return changed

@@ -20,7 +20,7 @@ from foundation.errors import RaydistillError, StorageError
 from foundation.fingerprint import fingerprint
 from orchestrator.cluster.worker import WorkerSpec, training_data
 from orchestrator.journal import Record
-from pipelines.config_path import plain_copy, set_path
+from pipelines.config_path import plain_copy, with_settings
 from pipelines.objective_config import ObjectiveConfig
 from pipelines.score_config import ScoreConfig
 from pipelines.train_config import TrainConfig
@@ -88,14 +88,6 @@ def make_trial(
     content = fingerprint(with_settings(template, settings))
     key = fingerprint({"name": name, "content": content})[:32]
     return Trial(key, content, number, name, params, plain_copy(dict(settings)))
-
-
-def with_settings(template: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a copy of the template with the settings put in, whole sections before their parts."""
-    tree: dict[str, Any] = plain_copy(template)
-    for path in sorted(settings, key=lambda path: path.count(".")):
-        set_path(tree, path, plain_copy(settings[path]))
-    return tree
 
 
 def job_of(spec: SearchSpec, trial: Trial) -> TrainJob:
@@ -169,6 +161,11 @@ def record_of(trial: Trial, history: History, status: Status) -> Record:
 def failed_record(trial: Trial, reason: str) -> Record:
     """Returns the record of a trial that can't be run."""
     return {**record_of(trial, History([], {}, 0, 0.0, True), "failed"), "error": reason}
+
+
+def in_order(records: Mapping[str, Record]) -> list[Record]:
+    """Returns the records in the order in which their trials were suggested."""
+    return sorted(records.values(), key=lambda record: (record["number"], record["key"]))
 
 
 def is_final(error: BaseException) -> bool:

@@ -26,11 +26,12 @@ from orchestrator.cluster.feasible import check_feasible
 from orchestrator.cluster.halving import Halving
 from orchestrator.cluster.sampler import Sampler, point_of, settings_of
 from orchestrator.cluster.session import FIT_THREADS, Session
-from orchestrator.cluster.trials import KIND, SearchSpec, Trial, make_trial, template_of, with_settings
+from orchestrator.cluster.trials import KIND, SearchSpec, Trial, in_order, make_trial, template_of
 from orchestrator.cluster.tune_parts import RungScheduler, TrialSource, trainable
 from orchestrator.cluster.worker import WorkerSpec
 from orchestrator.config.sections import SearchConfig
 from orchestrator.journal import Journal, Record
+from pipelines.config_path import with_settings
 from pipelines.space import Space
 
 _POLL_S = 0.2
@@ -84,7 +85,7 @@ def search(
     halving = Halving(config.epochs, rule.grace_epochs, rule.reduction) if rule else Halving(config.epochs, None)
     records = journal.all(KIND)
     total = max(config.trials, len(enqueued))
-    for record in _ordered(records):
+    for record in in_order(records):
         on_event(_done(record, reused=True))
         if not record.get("duplicate_of"):
             halving.remember(record["key"], record["scores"])
@@ -132,7 +133,7 @@ def _source(
     told = sum(one.tell for one in enqueued)
     # A quarter of the sampler's own points explores. Another seed in each attempt, or it would repeat itself.
     sampler = Sampler(space, seed + 7919 * len(records), told + (total - len(enqueued)) // 4)
-    for record in _ordered(records):
+    for record in in_order(records):
         sampler.tell(None, record)
     first = []
     for index, one in enumerate(enqueued):
@@ -222,12 +223,8 @@ class _Fit:
             self.error = error
 
 
-def _ordered(records: Mapping[str, Record]) -> list[Record]:
-    return sorted(records.values(), key=lambda record: (record["number"], record["key"]))
-
-
 def _outcome(journal: Journal, dimensions: int) -> SearchOutcome:
-    trials = _ordered(journal.all(KIND))
+    trials = in_order(journal.all(KIND))
     finished = [record for record in trials if record["status"] == "finished"]
     if trials and not finished:
         reason = next((record["error"] for record in trials if record.get("error")), "no score was finite")

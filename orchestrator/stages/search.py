@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from foundation.errors import TeacherError
+from orchestrator.cluster.trials import in_order
 from orchestrator.config.sections import SearchConfig
 from orchestrator.journal import Record
 from orchestrator.observe.events import Note, WorkEnded, WorkPlanned
 from orchestrator.report.inputs import SearchRecord, TrialRecord, write_input, write_trials
 from orchestrator.roster import Baseline, Objective, baselines
 from orchestrator.stages.work import Work
-from pipelines.config_path import plain_copy, set_path
+from pipelines.config_path import with_settings
 
 BAR = "trials"
 
@@ -56,7 +57,7 @@ def search(work: Work) -> Outcome:
         )
         work.emit(WorkEnded(BAR))
         averaged = _try_mean(work, config, tree, outcome.trials)
-        records = _in_order(work.journal.all("trials"))
+        records = in_order(work.journal.all("trials"))
         winner = averaged or _best(records)
         write_trials(work.folder.root, [_told(tree, record) for record in records])
         write_input(work.folder.root, _summary(work, records, winner))
@@ -76,10 +77,6 @@ def _try_mean(work: Work, config: SearchConfig, tree: dict[str, Any], trials: Se
     return try_mean(spec, Space(config.space, list(tree["teachers"])), trials, config.average, work.journal)
 
 
-def _in_order(records: Mapping[str, Record]) -> list[Record]:
-    return sorted(records.values(), key=lambda record: (record["number"], record["key"]))
-
-
 def _best(records: list[Record]) -> Record:
     done = [record for record in records if record["status"] == "finished" and record["name"] != "labels_only"]
     if not done:
@@ -92,15 +89,8 @@ def _score(record: Record) -> float:
     return -math.inf if record["score"] is None else float(record["score"])
 
 
-def _settled(tree: Mapping[str, Any], record: Record) -> dict[str, Any]:
-    changed: dict[str, Any] = plain_copy(tree)
-    for path, value in record["settings"].items():
-        set_path(changed, path, plain_copy(value))
-    return changed
-
-
 def _told(tree: Mapping[str, Any], record: Record) -> TrialRecord:
-    told = Objective.of(tree).read(_settled(tree, record))
+    told = Objective.of(tree).read(with_settings(tree, record["settings"]))
     return TrialRecord(
         key=record["key"],
         name=record["name"] or None,
@@ -139,7 +129,7 @@ def _summary(work: Work, records: list[Record], winner: Record) -> SearchRecord:
 
 
 def _sentence(tree: Mapping[str, Any], winner: Record) -> str:
-    told = Objective.of(tree).read(_settled(tree, winner))
+    told = Objective.of(tree).read(with_settings(tree, winner["settings"]))
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in told["weights"].items())
     facts = [f"weights {weights}" if weights else f"weighting {told['weighting']}"]
     if told["temperature"] is not None:

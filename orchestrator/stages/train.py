@@ -14,7 +14,7 @@ from orchestrator.report.inputs import RosterStudent
 from orchestrator.roster import Objective, Student, roster
 from orchestrator.stages.search import Outcome
 from orchestrator.stages.work import Work
-from pipelines.config_path import plain_copy, set_path
+from pipelines.config_path import with_settings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,10 +83,7 @@ def train(work: Work, outcome: Outcome) -> list[Trained]:
 
 def configured(tree: dict[str, Any], student: Student) -> RunConfig:
     """Returns the run's configuration with a student's settings put in."""
-    changed = plain_copy(tree)
-    for path, value in student.settings.items():
-        set_path(changed, path, plain_copy(value))
-    return RunConfig.model_validate(changed)
+    return RunConfig.model_validate(with_settings(tree, student.settings))
 
 
 def _heard(weights: Mapping[str, float], teachers: tuple[str, ...]) -> tuple[str, ...]:

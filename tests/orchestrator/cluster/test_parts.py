@@ -18,8 +18,9 @@ from orchestrator.cluster.actor import verdict
 from orchestrator.cluster.checkpoints import Damaged, Found, newest_valid, repair_snapshot, write_checkpoint
 from orchestrator.cluster.progress import ProgressReader, ProgressWriter
 from orchestrator.cluster.students import StudentStore
-from orchestrator.cluster.trials import make_trial, with_settings
+from orchestrator.cluster.trials import make_trial
 from orchestrator.cluster.wire import pack_receipt, pack_unit, unpack_receipt, unpack_unit
+from pipelines.config_path import with_settings
 from pipelines.loop import LoopState
 from teachers.units import Receipt, Unit
 
